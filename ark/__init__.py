@@ -1,0 +1,1 @@
+"""The kernel: knows no medium. Jobs, accounts, rows, quota, HTTP, ledger, stores."""

@@ -1,0 +1,1 @@
+"""Tencent ads (广点通): Marketing API v1.1."""
