@@ -1,17 +1,19 @@
 """What can go wrong, told twice: the class says what the engine does, the text says what the human does.
 
-    ArkError                 one line: what is wrong, which key or setting, what to do
-    ├── UsageError           a bad argument or flag                               exit 2
-    ├── InputDataError       the input data cannot be used                        exit 65
-    ├── ServiceDownError     a service that is needed does not answer             exit 69
-    ├── InternalError        our own bug                                          exit 70
-    ├── LocalDiskError       this machine's disk refuses                          exit 74
-    ├── LaterError           not now: quota spent, lease held, deadline           exit 75
-    ├── TokenError           no token, or the medium refuses it                   exit 77
-    ├── ConfigError          settings, tables or keys that do not fit             exit 78
-    │   └── TableMissingError  the table does not exist; says how to create it
-    └── UnitError            one unit fails, the rest goes on                     exit 3
-        └── TransportError   a connection trouble; worth another try
+ArkError                 one line: what is wrong, which key or setting, what to do
+├── UsageError           a bad argument or flag                               exit 2
+├── EmptyListError       a list of accounts or agents is absent or empty      exit 3
+├── InputDataError       the input data cannot be used                        exit 65
+├── ServiceDownError     a service that is needed does not answer             exit 69
+├── InternalError        our own bug                                          exit 70
+├── LocalDiskError       this machine's disk refuses                          exit 74
+├── LaterError           not now: quota spent, lease held, deadline           exit 75
+├── StoppedError         stopped by a signal, after a checkpoint              exit 130/143
+├── TokenError           no token, or the medium refuses it                   exit 77
+├── ConfigError          settings, tables or keys that do not fit             exit 78
+│   └── TableMissingError  the table does not exist; says how to create it
+└── UnitError            one unit fails, the rest goes on                     exit 3
+    └── TransportError   a connection trouble; worth another try
 """
 
 
@@ -25,6 +27,12 @@ class UsageError(ArkError):
     """A bad argument or flag; names the key and shows the repaired form."""
 
     exit_code = 2
+
+
+class EmptyListError(ArkError):
+    """A list of accounts or agents is absent or empty, which is never "nothing to do"; names the Redis key."""
+
+    exit_code = 3
 
 
 class InputDataError(ArkError):
@@ -55,6 +63,14 @@ class LaterError(ArkError):
     """Nothing is wrong, but not now: the day's quota is spent, a lease is held, the deadline has passed."""
 
     exit_code = 75
+
+
+class StoppedError(ArkError):
+    """Stopped by a signal; what is fetched is stored, the rest stays planned."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number
 
 
 class TokenError(ArkError):
@@ -89,4 +105,11 @@ class UnitError(ArkError):
 
 
 class TransportError(UnitError):
-    """A connection trouble: refused, reset, timed out, cut short, or a 5xx without a body; worth another try."""
+    """A connection trouble: refused, reset, timed out, cut short, or a 5xx without a body; worth another try.
+
+    `pause` is how many seconds the medium asks to wait (Retry-After), 0 where it does not.
+    """
+
+    def __init__(self, reason: str, *, pause: float = 0) -> None:
+        super().__init__(reason)
+        self.pause = pause

@@ -6,9 +6,19 @@ a store may be called from `writers` threads at once.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ark.rows import Row
+from ark.errors import ConfigError, InputDataError, TableMissingError, UsageError
+from ark.rows import MAX_KEY_BYTES, Row, compact
+from ark.tables import catalog, check_name
+
+if TYPE_CHECKING:
+    from ark.settings import Settings
+
+EMBEDDED = "embedded:"
+"""The address of the embedded tables, where an hbase.url may stand."""
 
 
 class Cell(NamedTuple):
@@ -33,7 +43,8 @@ class Sink(Protocol):
         """Store all rows in `info:data` with this explicit timestamp (ms); returns when they are acknowledged.
 
         Idempotent: the same rows with the same timestamp change nothing; an older timestamp never covers a newer
-        one. Raises ServiceDownError when the store is away; any row may then be stored or not.
+        one. Raises ServiceDownError when the store is away, InputDataError when it refuses a row; after an error
+        any of the rows may be stored or not.
         """
 
     def close(self) -> None:
@@ -42,6 +53,9 @@ class Sink(Protocol):
 
 class Store(Sink, Protocol):
     """A sink that can be read back."""
+
+    name: str
+    """What messages call it, without any password: "HBase at host:port"."""
 
     def tables(self) -> list[str]:
         """Names of the tables that exist, sorted."""
@@ -56,3 +70,74 @@ class Store(Sink, Protocol):
 
         `limit` counts rows. Raises TableMissingError at the first step where the table does not exist.
         """
+
+    def keys(self, table: str, start: bytes, stop: bytes, *, limit: int | None = None) -> Iterator[bytes]:
+        """The row keys of `scan` without their cells: what counting and seeking need."""
+
+
+def open_store(url: str, settings: "Settings") -> Store:
+    """The store behind an hbase.url; empty or `embedded:` is the embedded tables under ARK_HOME.
+
+    Connects to nothing yet. Raises ConfigError where `url` is neither.
+    """
+    if url in ("", EMBEDDED):
+        from ark.stores.embedded import EmbeddedStore
+
+        return EmbeddedStore(settings.home / "tables", catalog())
+    from ark.stores.hbase import HBaseStore
+    from ark.urls import check_thrift, masked
+
+    try:
+        check_thrift(url)
+    except ValueError as error:
+        raise ConfigError(f"{masked(url)!r} is no store: expected {EMBEDDED} or {error}") from None
+    hbase = settings.hbase
+    return HBaseStore(url, catalog(), batch=hbase.batch, batch_bytes=hbase.batch_bytes, timeout=hbase.timeout)
+
+
+def open_table(reference: str, settings: "Settings") -> tuple[Store, str]:
+    """The store and the table's name of TABLE or TABLE@STORE; STORE is an hbase.url or `embedded:`."""
+    table, at, url = reference.partition("@")
+    check_name(table)
+    if at and not url:
+        raise UsageError(f"{reference!r} names no store after '@': an hbase.url or {EMBEDDED}")
+    return open_store(url or settings.hbase.url, settings), table
+
+
+def open_sink(output: str, settings: "Settings", *, tenant: str, day: date) -> Sink:
+    """Where a job's `output` goes: HBASE (or the embedded tables), FILE or NONE."""
+    if output == "HBASE":
+        return open_store(settings.hbase.url, settings)
+    from ark.stores.files import FileStore, NullStore
+
+    if output == "FILE":
+        folder = Path(settings.file.dir).expanduser() if settings.file.dir else settings.home / "files"
+        return FileStore(folder, tenant, compact(day))
+    if output == "NONE":
+        return NullStore()
+    raise UsageError(f"output is {output!r}: HBASE, FILE or NONE")
+
+
+def missing(table: str, where: str, other_way: str = "") -> TableMissingError:
+    """The error of a table that does not exist in the store called `where`."""
+    return TableMissingError(f"table {table} does not exist in {where}: `ark tables create {table}`{other_way}")
+
+
+def check_rows(rows: Sequence[Row]) -> None:
+    """Raise InputDataError for a row key that HBase does not take: empty, or longer than 32,767 bytes."""
+    for row in rows:
+        if not 0 < len(row.key) <= MAX_KEY_BYTES:
+            raise InputDataError(f"row key of {len(row.key)} bytes, {row.key[:40]!r}: HBase takes 1 to {MAX_KEY_BYTES}")
+
+
+def batches(rows: Sequence[Row], most: int, most_bytes: int) -> Iterator[Sequence[Row]]:
+    """`rows` in pieces that close at `most` rows or before `most_bytes`; a larger row travels alone."""
+    start = size = 0
+    for index, row in enumerate(rows):
+        grown = size + len(row.key) + len(row.value)
+        if index > start and (index - start >= most or grown > most_bytes):
+            yield rows[start:index]
+            start, grown = index, len(row.key) + len(row.value)
+        size = grown
+    if start < len(rows):
+        yield rows[start:]

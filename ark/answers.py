@@ -1,0 +1,88 @@
+"""What a medium answers, and what its body codes mean for the engine.
+
+A medium's base turns a body into an `Answer`; its `CodeTable` turns the answer's code into a `Verdict`. A code that is
+not in the table fails the unit: unknown is never success and never retried (default deny).
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from ark.errors import UnitError
+
+T = TypeVar("T")
+
+
+class Verdict(Enum):
+    """What the engine does after an answer."""
+
+    OK = "take the rows"
+    RETRY = "try the call again after a back-off; costs a try"
+    WAIT = "the quota's window is used up: the whole (app, interface) waits; costs no try"
+    LATER = "the day's quota is used up: stop cleanly, the rest stays planned"
+    TOKEN = "the token is refused: read it again once, then fail the agent"
+    SKIP = "this account cannot be read: note the reason and go on"
+    FAIL = "this unit fails"
+
+
+class Code(NamedTuple):
+    """One line of a medium's code table; `windows` is how many quota windows to wait where the medium names a time."""
+
+    verdict: Verdict
+    meaning: str
+    windows: float = 0
+
+
+class CodeTable:
+    """Body code -> what it means; single codes win over ranges (both ends included)."""
+
+    def __init__(self, codes: Mapping[int, Code], ranges: Iterable[tuple[int, int, Code]] = ()) -> None:
+        self.codes = dict(codes)
+        self.ranges = tuple(ranges)
+
+    def __getitem__(self, code: int) -> Code:
+        found = self.codes.get(code)
+        if found is None:
+            found = next((line for low, high, line in self.ranges if low <= code <= high), None)
+        return found or Code(Verdict.FAIL, "code is not in the medium's table")
+
+
+class PageInfo(NamedTuple):
+    """What the medium says of its pages: the page answered, its size, and how many records and pages there are."""
+
+    page: int
+    page_size: int
+    total_number: int
+    total_page: int
+
+
+class Answer(NamedTuple):
+    """One decoded body. `records` holds each record's own bytes; None where the answer has no list."""
+
+    code: int
+    message: str
+    records: list[msgspec.Raw] | None
+    page_info: PageInfo | None
+
+
+class BadBodyError(UnitError):
+    """A body that is no answer of this medium: not JSON, no integer code, success without data, a wrong shape."""
+
+
+def decode_body(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """Decode strictly, or raise BadBodyError with the kind of damage and the first bytes, escaped."""
+    try:
+        if not body.isascii():
+            body.decode()  # msgspec does not look into the strings that it skips
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        kind = "empty body" if not body else str(error)
+        raise BadBodyError(f"bad body ({kind}), {len(body)} bytes: {excerpt(body)}") from None
+
+
+def excerpt(body: bytes, length: int = 160) -> str:
+    """The first bytes of a body or record, escaped, for a reason or a log line."""
+    text = body[:length].decode(errors="backslashreplace")
+    return repr(text) + ("..." if len(body) > length else "")

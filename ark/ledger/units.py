@@ -1,0 +1,84 @@
+"""A run's units: read page by page, counted, folded. All functions take the run's number in the ledger."""
+
+from collections.abc import Collection, Sequence
+from operator import add
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ark.ledger.records import FINISHED, Figures, UnitKey
+from ark.ledger.tables import KEY, runs, units
+
+FOLD = 5000
+"""Units that one transaction folds, so that no other process waits long."""
+
+
+def page(
+    connection: Connection,
+    columns: Sequence[sa.Column[Any]],
+    number: int,
+    after: UnitKey | None,
+    limit: int,
+    states: Collection[str] = (),
+) -> list[Any]:
+    """Up to `limit` units behind `after` in the order of keys, in `states` or, where none are named, in any."""
+    wanted = sa.select(*columns).where(units.c.run == number).order_by(*KEY)
+    if states:
+        wanted = wanted.where(units.c.state.in_(states))
+    found: list[Any] = []
+    for behind in _ranges(after):
+        if len(found) < limit:
+            found += connection.execute(wanted.where(behind).limit(limit - len(found)))
+    return found
+
+
+def _ranges(after: UnitKey | None) -> list[sa.ColumnElement[bool]]:
+    """The ranges of the primary key behind `after`; MySQL reads (a, b, c) > (...) from the run's first unit on."""
+    if after is None:
+        return [sa.true()]
+    agent, account, variant = KEY
+    return [
+        sa.and_(agent == after.agent, account == after.account, variant > after.variant),
+        sa.and_(agent == after.agent, account > after.account),
+        agent > after.agent,
+    ]
+
+
+def figures(connection: Connection, number: int) -> Figures:
+    """The run counted from the units there are and those that were folded."""
+    folded = connection.scalar(sa.select(runs.c.folded).where(runs.c.number == number))
+    return _sum(_figures(folded), _count(connection, units.c.run == number))
+
+
+def fold(connection: Connection, number: int, before: int) -> int:
+    """Fold the next units of a run that finished before `before` (ms), but no failed ones; how many were folded."""
+    old = sa.and_(runs.c.number == number, runs.c.status.in_(FINISHED), runs.c.finished_at < before)
+    run = connection.execute(sa.select(runs.c.folded).where(old).with_for_update()).one_or_none()
+    if run is None:
+        return 0  # taken up again in the meantime
+    foldable = sa.and_(units.c.run == number, units.c.state != "failed")
+    last = connection.execute(sa.select(*KEY).where(foldable).order_by(*KEY).offset(FOLD - 1).limit(1)).one_or_none()
+    chunk = foldable if last is None else sa.and_(foldable, sa.tuple_(*KEY) <= sa.tuple_(*last))
+    counted = _count(connection, chunk)
+    connection.execute(units.delete().where(chunk))
+    folded = msgspec.json.encode(_sum(_figures(run.folded), counted)).decode()
+    connection.execute(runs.update().where(runs.c.number == number).values(folded=folded, pruned=last is None))
+    return counted.planned
+
+
+def _count(connection: Connection, which: sa.ColumnElement[bool]) -> Figures:
+    """In one pass: to group by state, SQLite would sort all units."""
+    ended = [sa.func.sum(sa.case((units.c.state == state, 1), else_=0)) for state in ("verified", "failed", "skipped")]
+    amounts = [sa.func.sum(amount) for amount in (units.c.rows, units.c.requests, units.c.bytes)]
+    counted = connection.execute(sa.select(sa.func.count(), *ended, *amounts).where(which)).one()
+    return Figures(*(int(number or 0) for number in counted))
+
+
+def _figures(folded: str | None) -> Figures:
+    return msgspec.json.decode(folded, type=Figures) if folded else Figures()
+
+
+def _sum(one: Figures, other: Figures) -> Figures:
+    return Figures(*map(add, one, other))

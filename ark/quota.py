@@ -1,0 +1,98 @@
+"""The quota: what the medium says is left, and the gate that decides when a call may be sent.
+
+`Gate` is the port, one per (app, interface): `permit` before a call, `answered` when the headers are here, then `passed` or
+`refused` as the body says; `lost` where nothing came back.
+`WindowGate` is plain and correct: it lets everybody through until the medium refuses, then keeps the whole scope
+closed for a window. A gate that paces by what is left takes its place behind the same port.
+"""
+
+import asyncio
+import re
+from typing import NamedTuple, Protocol
+
+_REMAINING = re.compile(r"\s*(-?\d+)(?:\.\d+)?\s*%?\s*,\s*(-?\d+)(?:\.\d+)?\s*%?\s*", re.ASCII)
+_FULL = 100
+
+
+class Quota(NamedTuple):
+    """Whole percents left of the day's and of the minute's calls, for this app on this interface."""
+
+    day: int
+    minute: int
+
+
+def parse_remaining(header: str | None) -> Quota | None:
+    """`X-RateLimit-Remaining: 99%,74%` (day, minute) as a Quota; None for whatever cannot be read, never an error."""
+    match = _REMAINING.fullmatch(header) if header and len(header) < _FULL else None
+    if not match:
+        return None
+    quota = Quota(int(match[1]), int(match[2]))
+    return quota if all(0 <= percent <= _FULL for percent in quota) else None
+
+
+class Permit(NamedTuple):
+    """Leave to send one call. `round` counts the times the gate was closed before it was given."""
+
+    round: int
+
+
+class Gate(Protocol):
+    """When a call of one (app, interface) may be sent. All times in seconds."""
+
+    window: float
+    """Length of the medium's minute window."""
+    passes: int
+    """Calls that were not refused, so far."""
+
+    async def permit(self) -> Permit:
+        """Wait until a call may be sent."""
+
+    def answered(self, permit: Permit, quota: Quota | None) -> None:
+        """The headers of an answer are here, its body is not yet read; None: they do not say what is left."""
+
+    def passed(self, permit: Permit) -> None:
+        """The body shows that the quota let the call through."""
+
+    def refused(self, permit: Permit, windows: float) -> int:
+        """The body refuses the call for `windows` windows; answers the number of the round that begins now."""
+
+    def lost(self, permit: Permit) -> None:
+        """The call brought no information: a time-out, a cut connection."""
+
+
+class WindowGate:
+    """Open until a refusal, then closed for the windows that the refusal names.
+
+    Refusals of calls that were under way when the gate closed do not close it longer.
+    """
+
+    def __init__(self, window: float) -> None:
+        self.window = window
+        self.passes = 0
+        self._round = 0
+        self._open = asyncio.Event()
+        self._open.set()
+
+    async def permit(self) -> Permit:
+        """Wait until the gate is open."""
+        while not self._open.is_set():
+            await self._open.wait()
+        return Permit(self._round)
+
+    def answered(self, permit: Permit, quota: Quota | None) -> None:
+        """Nothing to learn for a gate that only closes on refusals."""
+
+    def passed(self, permit: Permit) -> None:  # noqa: ARG002 - the port's
+        """Count it: a unit that is refused again and again is judged by whether others pass."""
+        self.passes += 1
+
+    def refused(self, permit: Permit, windows: float) -> int:
+        """Close the gate, unless the call was sent before it last closed."""
+        if permit.round == self._round:
+            self._round += 1
+            self._open.clear()
+            asyncio.get_running_loop().call_later(windows * self.window, self._open.set)
+        return self._round
+
+    def lost(self, permit: Permit) -> None:
+        """Nothing to learn either."""

@@ -1,0 +1,204 @@
+"""One unit's calls: token, permit, signature, HTTP, verdict. Retries are decided here and nowhere else."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from secrets import token_hex
+
+from ark.accounts import Tokens
+from ark.answers import Answer, BadBodyError, Code, Verdict
+from ark.errors import ArkError, LaterError, ServiceDownError, TokenError, TransportError, UnitError
+from ark.http import HttpClient, Reply, worth_another_try
+from ark.quota import Gate, Permit
+from ark.rows import Row
+from handlers.api import ApiHandler, Stamp
+from handlers.outcomes import Outcomes
+from handlers.queue import TaskQueue
+from handlers.records import RecordReader
+from handlers.task import ListMovedError, Task
+
+REFUSED_AT_MOST = 5
+"""Windows in which a unit may be refused while others pass: then the refusal is its own and not the quota's."""
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
+"""Seconds before the second try; doubled for each further one, with jitter."""
+SILENT_CALLS, SILENT_SECONDS = 20, 60.0
+"""So many calls in a row without an answer, for so long (or from the start): the medium is down."""
+
+
+class Fetcher:
+    """Brings units forward, call by call. `take` receives each page's rows and may wait: that is the back-pressure."""
+
+    def __init__(
+        self,
+        handler: ApiHandler,
+        base_url: str,
+        attempts: int,
+        *,
+        queue: TaskQueue,
+        http: HttpClient,
+        gate: Gate,
+        tokens: Tokens,
+        reader: RecordReader,
+        outcomes: Outcomes,
+        take: Callable[[Task, Sequence[Row]], Awaitable[None]],
+        stop: Callable[[ArkError], None],
+    ) -> None:
+        self._handler, self._base_url, self._attempts = handler, base_url, attempts
+        self._queue, self._http, self._gate, self._tokens = queue, http, gate, tokens
+        self._reader, self._outcomes, self._take, self._stop = reader, outcomes, take, stop
+        self._nonces = (f"{token_hex(8)}{number:x}" for number in count())
+        self._never_refused = 0
+        self._silent_calls = 0
+        self._last_answer: float | None = None
+
+    async def advance(self, task: Task) -> None:
+        """Read the unit's pages until it is whole, settled, or has to wait; it is back in the queue's hands then."""
+        if not task.begun:
+            task.begun = True
+            self._never_refused += 1
+        try:
+            while not (task.fetched or task.settled):
+                token = await self._tokens.get(task.unit.agent_id)
+                permit = await self._gate.permit()
+                reply = await self._send(task, token, permit)
+                answer = self._read(task, reply)
+                code = self._handler.codes[answer.code]
+                if code.verdict is not Verdict.OK:
+                    await self._steer(task, code, answer, token, permit)
+                    return
+                self._gate.passed(permit)
+                await self._page(task, answer)
+        except (TransportError, ListMovedError) as error:
+            self._try_again(task, error)
+        except TokenError as error:
+            self._fail(task, UnitError(str(error), code=task.code, trace=task.trace), token=True)
+        except UnitError as error:
+            self._fail(task, error)
+        else:
+            self._leave(task)
+            self._queue.done()
+
+    async def _send(self, task: Task, token: str, permit: Permit) -> Reply:
+        handler = self._handler
+        params = handler.params(task.unit)
+        if handler.page_size:
+            params = {**params, **handler.page(task.page)}
+        request = handler.sign(self._base_url, task.unit, params, token, Stamp(int(time.time()), next(self._nonces)))
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        task.requests += 1
+        self._outcomes.meter.requests += 1
+        try:
+            reply = await self._http.send(request, partial(self._answered, permit))
+        except TransportError:
+            self._gate.lost(permit)
+            self._count_silence(clock())
+            raise
+        finally:
+            task.seconds += clock() - started
+        self._silent_calls, self._last_answer = 0, clock()
+        task.bytes += len(reply.body)
+        task.trace = handler.trace(reply.headers)
+        return reply
+
+    def _answered(self, permit: Permit, headers: Mapping[str, str]) -> None:
+        quota = self._handler.quota(headers)
+        self._gate.answered(permit, quota)
+        self._outcomes.meter.quota = quota or self._outcomes.meter.quota
+
+    def _read(self, task: Task, reply: Reply) -> Answer:
+        """The answer in a reply. The body's code decides, not the HTTP status; a 5xx without one is tried again."""
+        try:
+            answer = self._handler.read(reply.body)
+        except BadBodyError as error:
+            if worth_another_try(reply):
+                raise TransportError(f"HTTP {reply.status}", pause=reply.retry_after()) from None
+            error.trace = task.trace
+            raise
+        task.code = answer.code
+        return answer
+
+    async def _page(self, task: Task, answer: Answer) -> None:
+        records = self._handler.records(answer)
+        task.take(answer, len(records), self._handler.page_size, self._handler.reach)
+        await self._take(task, self._reader.rows(task.unit, records, task.collected))
+
+    async def _steer(self, task: Task, code: Code, answer: Answer, token: str, permit: Permit) -> None:
+        """Do what the code's verdict says, unless it is OK."""
+        reason = (
+            f"code {answer.code}: {code.meaning} ({answer.message})"
+            if answer.message
+            else (f"code {answer.code}: {code.meaning}")
+        )
+        error = UnitError(reason, code=answer.code, trace=task.trace)
+        if code.verdict is Verdict.WAIT:
+            self._refused(task, error, self._gate.refused(permit, code.windows))
+            return
+        self._gate.passed(permit)
+        match code.verdict:
+            case Verdict.LATER:
+                self._queue.give_back(task)
+                self._stop(
+                    LaterError(f"{reason}: the day's quota is spent, run what is open after 00:00 Asia/Shanghai")
+                )
+            case Verdict.TOKEN:
+                await self._tokens.refused(task.unit.agent_id, token)
+                self._queue.give_back(task)
+            case Verdict.SKIP:
+                self._leave(task)
+                self._outcomes.skipped(task, reason)
+                self._queue.done()
+            case Verdict.RETRY:
+                self._try_again(task, error, code.windows * self._gate.window)
+            case _:
+                self._fail(task, error)
+
+    def _refused(self, task: Task, error: UnitError, round_: int) -> None:
+        """Back to the queue without spending a try, but not for ever: a unit that is refused while others pass has
+        another trouble than the quota. Where only refused units are left, nobody can pass, and every window counts.
+        """
+        self._outcomes.meter.refused += 1
+        if not task.refused_round:
+            self._never_refused -= 1
+        if round_ != task.refused_round:
+            nobody_else = self._queue.drained and not self._never_refused
+            task.refusals += nobody_else or self._gate.passes > task.passes_seen
+            task.refused_round, task.passes_seen = round_, self._gate.passes
+        if task.refusals >= REFUSED_AT_MOST:
+            self._fail(
+                task, UnitError(f"{error}; refused in {task.refusals} windows", code=error.code, trace=task.trace)
+            )
+        else:
+            self._queue.give_back(task)
+
+    def _try_again(self, task: Task, error: UnitError, pause: float = 0) -> None:
+        """Back-off outside of any slot; after the last try the unit fails with what came last."""
+        task.tries += 1
+        if task.tries >= self._attempts:
+            tries = f"{error} (after {task.tries} tries)"
+            self._fail(task, UnitError(tries, code=error.code, trace=error.trace or task.trace))
+            return
+        pause = pause or getattr(error, "pause", 0)
+        backoff = min(FIRST_BACKOFF * 2 ** (task.tries - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+        again = task.restarted() if isinstance(error, ListMovedError) else task
+        self._queue.give_back_later(again, max(pause, backoff))
+
+    def _fail(self, task: Task, error: UnitError, *, token: bool = False) -> None:
+        self._leave(task)
+        self._outcomes.failed(task, error, token=token)
+        self._queue.done()
+
+    def _leave(self, task: Task) -> None:
+        """The unit makes no more calls."""
+        if not task.refused_round:
+            self._never_refused -= 1
+
+    def _count_silence(self, now: float) -> None:
+        """Stop early when the medium is gone, instead of burning every unit's tries on it."""
+        self._silent_calls += 1
+        silent_for = SILENT_SECONDS if self._last_answer is None else now - self._last_answer
+        if self._silent_calls >= SILENT_CALLS and silent_for >= SILENT_SECONDS:
+            self._stop(ServiceDownError(f"{self._handler.medium} does not answer: {self._silent_calls} calls in a row"))

@@ -1,0 +1,128 @@
+"""From a job to its finished run, and on to the runs that follow it.
+
+What follows is stored with the result, then started, then marked as sent; a follower knows the trigger's key, so that
+starting it twice makes one run.
+"""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import msgspec
+import structlog
+import uvloop
+
+from ark import logs
+from ark.clock import today
+from ark.errors import ArkError
+from ark.job import Job, decode, encode, from_wire, to_wire
+from ark.ledger import FAILED, OPEN, AlreadyRunError, Ledger, NewRun, Run, Trigger, open_ledger
+from ark.redact import redact
+from ark.rows import compact
+from ark.settings import Settings
+from handlers.api import ApiHandler
+from handlers.jobs import Jobs, load_jobs
+from handlers.registry import find, names
+from handlers.runner import Runner
+
+log = structlog.get_logger(__name__)
+
+Finished = Callable[[Run], None]
+"""Told about every run that has ended, the followers' as well."""
+
+
+def run(
+    settings: Settings, interface: str, job: Job, finished: Finished, *, follow: bool, trigger_key: str | None = None
+) -> Run:
+    """Run `interface` on `job`, then what follows it (unless not `follow`); answers the run itself."""
+    handler = find(interface)()
+    _log_to_file(settings, interface, job)
+    with closing(open_ledger(settings)) as ledger:
+        begun = ledger.begin(
+            NewRun(
+                interface=interface,
+                table=handler.table,
+                medium=handler.medium,
+                tenant=job.tenant_alias,
+                agent_id=job.agent_id,
+                data_date=job.data_date,
+                job=msgspec.json.encode(to_wire(job)).decode(),
+                output=job.output,
+                store=redact(settings.hbase.url or "embedded:"),
+                trigger_key=trigger_key,
+            )
+        )
+        return _execute(settings, ledger, begun, (handler, job), OPEN, finished, follow=follow)
+
+
+def rerun(settings: Settings, run_id: str, finished: Finished, *, only_failed: bool, follow: bool) -> Run:
+    """Take up what is open of a run: planned and failed units, or only the failed ones; its data version stays."""
+    with closing(open_ledger(settings)) as ledger:
+        known = ledger.run(run_id)
+        handler = find(known.interface)()
+        job = from_wire(msgspec.json.decode(known.job), today())
+        _log_to_file(settings, known.interface, job)
+        reopened = known if known.status == "planning" else ledger.reopen(run_id)
+        states = FAILED if only_failed else (*OPEN, *FAILED)
+        return _execute(settings, ledger, reopened, (handler, job), states, finished, follow=follow)
+
+
+def _execute(
+    settings: Settings,
+    ledger: Ledger,
+    begun: Run,
+    work: tuple[ApiHandler, Job],
+    states: Sequence[str],
+    finished: Finished,
+    *,
+    follow: bool,
+) -> Run:
+    handler, job = work
+    jobs = load_jobs(names())
+    runner = Runner(settings, ledger, begun, job, handler)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        done = loop.run(runner.execute(states, lambda run: _followers(jobs, run, job) if follow else ()))
+    finished(done)
+    for trigger in ledger.pending_triggers(done.run_id) if follow else ():
+        _send(settings, ledger, trigger, finished)
+    return done
+
+
+def _followers(jobs: Jobs, run: Run, job: Job) -> list[Trigger]:
+    return [
+        Trigger(f"{run.run_id}:{interface}", interface, encode(jobs.next_job(job, run.interface, interface)))
+        for interface in jobs.followers(run.interface)
+    ]
+
+
+def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finished) -> None:
+    """Start a next job here or as a process of its own; an error of it is told and does not touch this run's result."""
+    try:
+        if settings.next.dispatch == "subprocess":
+            _spawn(trigger)
+        else:
+            job = decode(trigger.argument, today())
+            run(settings, trigger.job, job, finished, follow=True, trigger_key=trigger.key)
+    except AlreadyRunError as already:
+        log.info("next job was started before", job=trigger.job, run=already.run_id)
+    except ArkError as error:
+        log.error("next job did not start; `ark rerun` of this run tries again", job=trigger.job, error=str(error))  # noqa: TRY400
+        return
+    ledger.mark_sent(trigger.key)
+
+
+def _spawn(trigger: Trigger) -> None:
+    """Run the next job in a child process and wait for it; its output joins our stderr."""
+    command = [sys.executable, "-m", "handlers.cli", "run", trigger.job, trigger.argument, "--trigger-key", trigger.key]
+    child = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)  # noqa: S603 - own command
+    if child.returncode:
+        log.warning("next job ended with an error", job=trigger.job, exit=child.returncode)
+
+
+def _log_to_file(settings: Settings, interface: str, job: Job) -> None:
+    medium, _, name = interface.partition(".")
+    logs.configure(
+        "info", settings.home / "log" / medium / f"{name}_{job.tenant_alias}_{compact(job.data_date)}.log"
+    )

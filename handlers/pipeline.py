@@ -1,0 +1,136 @@
+"""The way of the data in one run: open units -> permit -> sign -> HTTP -> verdict -> rows -> batches -> store -> ledger.
+
+A pool of workers over a stream: as many coroutines as calls in flight, never a task per account, never a list of results.
+Every unit that is begun ends in one of three ways: settled (verified, failed, skipped), back in the queue, or still planned
+in the ledger when the run stops.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from ark.errors import ArkError, UnitError
+from ark.rows import Row
+from ark.settings import Settings
+from ark.stores import Sink
+from handlers.api import ApiHandler
+from handlers.fetcher import Fetcher
+from handlers.outcomes import Outcomes
+from handlers.queue import TaskQueue
+from handlers.records import account_ids
+from handlers.settler import Settler
+from handlers.task import Task
+from handlers.writer import Writer
+
+log = structlog.get_logger(__name__)
+
+GRACE = 5.0
+"""Seconds that calls under way get to end after a stop."""
+LAST_WRITES = 4.0
+"""Seconds that the store gets for the rows that are fetched, after a stop."""
+
+
+class Pipeline:
+    """Runs the workers of one run to its end, or until it is stopped."""
+
+    def __init__(
+        self, handler: ApiHandler, settings: Settings, sink: Sink, version: int, settler: Settler, queue: TaskQueue
+    ) -> None:
+        self._handler, self._settler, self._queue = handler, settler, queue
+        self._workers = settings.http.concurrency
+        self._writers = sink.writers
+        self._writer = Writer(
+            sink,
+            handler.table,
+            version,
+            (settings.hbase.batch, settings.hbase.batch_bytes),
+            stored=self._stored,
+            rejected=self._rejected,
+        )
+        self._group = asyncio.TaskGroup()
+        self._fetching: list[asyncio.Task[None]] = []
+        self.outcomes = Outcomes(settler)
+        self.stopped_by: ArkError | None = None
+
+    async def run(self, fetcher: Fetcher) -> None:
+        """Fetch, store and settle until no unit is left. Raises what ended the run early, but for a `stop`."""
+        try:
+            async with self._group as group:
+                background = [group.create_task(self._writer.work()) for _ in range(self._writers)]
+                background.append(group.create_task(self._settler.work()))
+                self._fetching = [group.create_task(self._fetch(fetcher)) for _ in range(self._workers)]
+                await asyncio.wait(self._fetching)
+                await self._drain()
+                for task in background:
+                    task.cancel()
+        except ExceptionGroup as group:
+            raise _first(group) from group
+        finally:
+            self._writer.close()
+            await self._settler.flush()
+
+    def stop(self, reason: ArkError) -> None:
+        """Begin no unit any more; let calls under way end within GRACE. Safe to call from a signal handler."""
+        if self.stopped_by is None:
+            self.stopped_by = reason
+            self._queue.stop()
+            asyncio.get_running_loop().call_later(GRACE, self._cancel_fetching)
+
+    async def take(self, task: Task, rows: Sequence[Row]) -> None:
+        """Receive one page's rows of a unit; waits while the store is slower than the medium."""
+        if task.accounts is not None:
+            await task.accounts.add(account_ids(self._handler.row_key, rows))
+        if rows:
+            await self._writer.add(task, rows)
+        elif task.complete():
+            self._finish(task)
+        await self._settler.room()
+
+    async def _fetch(self, fetcher: Fetcher) -> None:
+        while (task := await self._queue.get()) is not None:
+            await fetcher.advance(task)
+
+    async def _drain(self) -> None:
+        limit = None if self.stopped_by is None else LAST_WRITES
+        try:
+            async with asyncio.timeout(limit):
+                await self._writer.drain()
+        except TimeoutError:
+            log.warning("the store did not take the last rows in time; their units stay open", seconds=limit)
+
+    def _cancel_fetching(self) -> None:
+        for task in self._fetching:
+            task.cancel()
+
+    def _stored(self, task: Task, rows: int) -> None:
+        self.outcomes.stored(task, rows)
+        if task.complete():
+            self._finish(task)
+
+    def _rejected(self, task: Task, reason: str) -> None:
+        self.outcomes.failed(task, UnitError(reason, trace=task.trace))
+
+    def _finish(self, task: Task) -> None:
+        if task.accounts is None:
+            self.outcomes.verified(task)
+        else:
+            self._group.create_task(self._publish(task))
+
+    async def _publish(self, task: Task) -> None:
+        """Replace the agent's list in Redis before the unit counts as done: what follows reads it."""
+        assert task.accounts is not None
+        elsewhere = await task.accounts.publish()
+        if elsewhere:
+            log.warning("accounts belong to another agent as well", agent=task.key.agent, accounts=elsewhere)
+        self.outcomes.verified(task)
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    """What ended the run: our own errors before whatever they set off."""
+    leaves = [
+        leaf
+        for error in group.exceptions
+        for leaf in ([_first(error)] if isinstance(error, ExceptionGroup) else [error])
+    ]
+    return next((leaf for leaf in leaves if isinstance(leaf, ArkError)), leaves[0])

@@ -1,0 +1,54 @@
+"""Which interfaces there are: every module of a medium that declares one. `gdt.funds` is media/gdt/funds.py."""
+
+import difflib
+import importlib
+import pkgutil
+import re
+from types import ModuleType
+
+from ark.errors import UsageError
+from handlers.api import ApiHandler
+
+MEDIA = ("gdt", "jrtt", "wx")
+_NAME = re.compile(r"(gdt|jrtt|wx)\.[a-z][a-z0-9_]*")
+
+
+def find(name: str) -> type[ApiHandler]:
+    """The handler class of an interface; raises UsageError with the nearest name there is."""
+    module = _import(f"media.{name}") if _NAME.fullmatch(name) else None
+    handler = _declared(module) if module else None
+    if handler is None:
+        near = difflib.get_close_matches(name, names(), 1)
+        hint = f"did you mean {near[0]}?" if near else "see `ark interfaces`"
+        raise UsageError(f"there is no interface {name!r}; {hint}")
+    return handler
+
+
+def names() -> list[str]:
+    """The names of all interfaces, sorted."""
+    found = []
+    for medium in MEDIA:
+        package = _import(f"media.{medium}")
+        for module in pkgutil.iter_modules(package.__path__) if package else ():
+            declared = _declared(importlib.import_module(f"media.{medium}.{module.name}"))
+            if declared:
+                found.append(declared.name())
+    return sorted(found)
+
+
+def _import(path: str) -> ModuleType | None:
+    """The module, or None where there is none; an error inside of it is not hidden."""
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        return None
+
+
+def _declared(module: ModuleType) -> type[ApiHandler] | None:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, ApiHandler) and value.__module__ == module.__name__:
+            if "path" in vars(value):
+                return value
+    return None

@@ -1,0 +1,75 @@
+"""What all tests share: a clean environment, a home for Ark, the real services."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+class SentryApi(NamedTuple):
+    """Where events are read back: GET url + "issues/?project=1", "events/?issue=ID", with `Bearer token`."""
+
+    url: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Services:
+    """Addresses of the running services, as Ark's settings take them."""
+
+    redis_url: str
+    hbase_url: str
+    kafka_url: str
+    mariadb_url: str
+    sentry_dsn: str
+    sentry_api: SentryApi
+
+
+@pytest.fixture(scope="session")
+def services() -> Services:
+    """Have all five up; an error, never a skip, if they cannot be had. bin/test stops them."""
+    command = [sys.executable, str(CHECKOUT / "bin" / "services"), "start"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"bin/services start: exit {done.returncode}\n{done.stderr}")
+    state = json.loads(done.stdout)
+    return Services(
+        redis_url=state["redis"]["url"],
+        hbase_url=state["hbase"]["url"],
+        kafka_url=state["kafka"]["url"],
+        mariadb_url=state["mariadb"]["url"],
+        sentry_dsn=state["bugsink"]["dsn"],
+        sentry_api=SentryApi(state["bugsink"]["api"], state["bugsink"]["token"]),
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_ark_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on what the developer has set."""
+    for name in [name for name in os.environ if name.startswith("ARK_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def ark_home() -> Iterator[Path]:
+    """An empty ARK_HOME with a short path: a unix socket's path ends at 107 bytes."""
+    home = Path(tempfile.mkdtemp(prefix="ark-"))
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes names that no other test or run uses: `unique("tenant_gdt_funds")` -> `tenant_gdt_funds_5f3a9c01`."""
+    return lambda name: f"{name}_{secrets.token_hex(4)}"

@@ -1,0 +1,1 @@
+"""The real services behind `bin/services`: one module per server, standard library only."""

@@ -1,0 +1,124 @@
+"""Records become rows: exact bytes, keys from the declared fields, and whatever does not fit fails with its name."""
+
+from datetime import date
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ark.errors import InputDataError, UnitError
+from ark.rows import RowKey
+from ark.units import Unit
+from handlers.records import RecordReader, account_ids
+from media.gdt.advertisers import GdtAdvertisers
+from media.gdt.daily_report_ad import GdtDailyReportAd
+from media.gdt.funds import GdtFunds
+
+DAY = date(2020, 5, 30)
+VERSION = 1_588_984_341_123
+FUNDS_UNIT = Unit("T100117", DAY, "1050262", "10707125", {})
+
+
+def raw(*records: str) -> list[msgspec.Raw]:
+    return [msgspec.Raw(record.encode()) for record in records]
+
+
+def rows_of(handler, unit, *records, collected=None):
+    reader = RecordReader(handler(), unit.tenant, unit.date, VERSION)
+    return reader.rows(unit, raw(*records), {} if collected is None else collected)
+
+
+def test_a_row_holds_the_records_own_bytes():
+    record = '{"fund_type": "FUND_TYPE_CASH", "balance": 12345678901234567890123, "rate": 1.10, "name": "杭\\u5dde"}'
+    (row,) = rows_of(GdtFunds, FUNDS_UNIT, record)
+    assert row.key == b"5|20200530|10707125|1050262|FUND_TYPE_CASH|T100117"
+    assert row.value.decode() == f'{{"tenant_alias":"T100117","data":{record},"timestamp":1588984341}}'
+
+
+def test_each_table_has_its_own_order_of_key_fields():
+    unit = Unit("T100117", DAY, "8442129383", "9871225279", {"time_line": "REQUEST_TIME"})
+    (row,) = rows_of(GdtDailyReportAd, unit, '{"ad_id": 3001, "account_id": 9871225279, "date": "2020-05-30"}')
+    assert row.key == b"9|20200530|9871225279|8442129383|3001|T100117|REQUEST_TIME"
+
+
+def test_a_list_interface_takes_the_accounts_from_the_records():
+    unit = Unit("T100117", DAY, "1050262", "", {})
+    rows = rows_of(GdtAdvertisers, unit, '{"account_id": 20458}', '{"account_id": 9223372036854775807}')
+    assert account_ids(GdtAdvertisers.row_key, rows) == ["20458", "9223372036854775807"]
+    assert rows[1].key == b"7|20200530|9223372036854775807|1050262|T100117"
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ("null", "cannot be keyed"),
+        ("[]", "cannot be keyed"),
+        ("{}", "fund_type"),
+        ('{"fund_type": null}', "fund_type"),
+        ('{"fund_type": 1.0}', "float"),
+        ('{"fund_type": ""}', "fund_type"),
+        ('{"fund_type": "A|B"}', "fund_type"),
+        ('{"fund_type": "A\\u0000"}', "fund_type"),
+        ('{"fund_type": "A", "account_id": 10707126}', "account 10707126"),
+    ],
+)
+def test_what_cannot_be_keyed_fails_the_unit(record, words):
+    with pytest.raises(UnitError, match=words):
+        rows_of(GdtFunds, FUNDS_UNIT, record)
+
+
+def test_a_record_of_another_day_fails_the_unit():
+    unit = Unit("T1", DAY, "1", "2", {"time_line": "REQUEST_TIME"})
+    with pytest.raises(UnitError, match="2020-05-29"):
+        rows_of(GdtDailyReportAd, unit, '{"ad_id": 3001, "date": "2020-05-29"}')
+
+
+def test_two_records_on_one_key_are_both_named():
+    with pytest.raises(UnitError) as error:
+        rows_of(GdtFunds, FUNDS_UNIT, '{"fund_type": "A", "balance": 1}', '{"fund_type": "A", "balance": 2}')
+    assert '"balance": 1' in error.value.reason
+    assert '"balance": 2' in error.value.reason
+    assert "5|20200530|10707125|1050262|A|T100117" in error.value.reason
+
+
+def test_the_same_record_on_a_later_page_is_noticed():
+    collected = {}
+    rows_of(GdtFunds, FUNDS_UNIT, '{"fund_type": "A"}', collected=collected)
+    with pytest.raises(UnitError, match="one row key"):
+        rows_of(GdtFunds, FUNDS_UNIT, '{"fund_type": "A"}', collected=collected)
+
+
+FIELDS = ("salt", "date", "account_id", "agent_id", "fund_type", "tenant")
+TEXT = st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters="|"), min_size=1, max_size=12)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(FIELDS[1:], TEXT)), st.fixed_dictionaries(dict.fromkeys(FIELDS[1:], TEXT)))
+def test_row_keys_are_injective(one, other):
+    key = RowKey(*FIELDS)
+    assert (key.build(one) == key.build(other)) == (one == other)
+
+
+@given(st.sampled_from(FIELDS[1:]), st.sampled_from(["", "|", "a|b", "\n", "\x00", "\u2028"]))
+def test_row_keys_refuse_what_would_make_two_keys_one(field, value):
+    with pytest.raises(InputDataError, match=field if field != "account_id" else "salt|account_id"):
+        RowKey(*FIELDS).build({name: "1" for name in FIELDS} | {field: value})
+
+
+def test_row_keys_longer_than_hbase_takes_are_refused():
+    with pytest.raises(InputDataError, match="32767"):
+        RowKey(*FIELDS).build({name: "1" for name in FIELDS} | {"fund_type": "x" * 33000})
+
+
+@pytest.mark.parametrize("fields", [("date", "account_id", "tenant"), ("salt", "date", "tenant"), (*FIELDS, "date")])
+def test_a_row_key_is_checked_when_it_is_declared(fields):
+    with pytest.raises(ValueError, match="row key"):
+        RowKey(*fields)
+
+
+def test_a_declaration_whose_units_would_collide_is_refused():
+    with pytest.raises(TypeError, match="time_line"):
+
+        class Careless(GdtFunds):
+            row_key = RowKey(*FIELDS)
+            variants = {"time_line": ("REQUEST_TIME",)}
