@@ -22,7 +22,7 @@ class Verdict(Enum):
     RETRY = "try the call again after a back-off; costs a try"
     WAIT = "the quota's window is used up: the whole (app, interface) waits; costs no try"
     LATER = "the day's quota is used up: stop cleanly, the rest stays planned"
-    TOKEN = "the token is refused: read it again once, then fail the agent"
+    TOKEN = "the token is refused: read it again once, then fail the agent"  # noqa: S105 - no password
     SKIP = "this account cannot be read: note the reason and go on"
     FAIL = "this unit fails"
 

@@ -45,9 +45,7 @@ class Reply(NamedTuple):
         """Seconds that the Retry-After header asks for: 0 where it cannot be read, never more than LONGEST_WAIT."""
         text = self.headers.get("Retry-After", "")
         try:
-            seconds = (
-                float(text) if text.isdigit() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-            )
+            seconds = float(text) if text.isdigit() else _until(parsedate_to_datetime(text))
         except (TypeError, ValueError):
             return 0
         return min(max(seconds, 0), LONGEST_WAIT)
@@ -75,7 +73,7 @@ class HttpClient:
     async def send(self, request: Request, on_headers: Callable[[Mapping[str, str]], None]) -> Reply:
         """Send one request and read its body; `on_headers` is told the headers before the body is read.
 
-        Raises TransportError for whatever is worth another try, BadBodyError for a redirect or a body that is too large.
+        Raises TransportError for what is worth another try, BadBodyError for a redirect or a body that is too large.
         """
         try:
             async with self._session.request(
@@ -108,6 +106,10 @@ class HttpClient:
 def worth_another_try(reply: Reply) -> bool:
     """Whether a reply whose body says nothing is a trouble on the way: 5xx or 429."""
     return reply.status >= _SERVER_ERROR or reply.status == _TOO_MANY
+
+
+def _until(moment: datetime) -> float:
+    return (moment - datetime.now(UTC)).total_seconds()
 
 
 def _redirect(status: int, location: str) -> str:

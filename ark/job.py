@@ -119,32 +119,32 @@ def from_flags(
     default_tenant: str = "",
     today: dt.date,
 ) -> tuple[Job, list[str]]:
-    """The job of the flags -t -d -g -a -k -o, and a note for each value that came from somewhere else.
+    """The job of the flags -t -d -g -a -k -o (None: not given), and a note for each value that came from somewhere else.
 
     A tenant or a date not given is taken from the name of the Redis key where it holds one
     (`wx_advertiser_T100117_4011704_20200518`), else it is `default_tenant` (the setting run.tenant) or `today`.
     """
     named = _named(redis_key or "")
     notes = []
-    if not tenant:
+    if tenant is None:
         tenant = named.tenant or default_tenant
         if not tenant:
             raise UsageError("tenant_alias is missing: give -t T100117, or set run.tenant (ARK_RUN_TENANT)")
         notes.append(f"tenant {tenant}: from {f'the name of {redis_key}' if named.tenant else 'run.tenant'}")
-    if not date:
+    if date is None:
         date = named.date or today.isoformat()
         notes.append(f"date {date}: {f'from the name of {redis_key}' if named.date else 'today in Asia/Shanghai'}")
     wire = {
-        "agent_id": agent or None,
+        "agent_id": agent,
         "tenant_alias": tenant,
         "data_date": date,
         "media_name": interface.partition(".")[0],
         "cur_job_name": interface,
         "redis_accounts_key": redis_key or "",
         "account_list": list(accounts),
-        "agents_list": [agent] if agent else [],
+        "agents_list": [] if agent is None else [agent],
     }
-    job = from_wire(wire | ({"output": output} if output else {}), today)
+    job = from_wire(wire | ({} if output is None else {"output": output}), today)
     return job, notes + differences(job)
 
 
@@ -171,8 +171,8 @@ def override(
         "redis_accounts_key": redis_key,
         "output": output,
     }
-    wire |= {key: value for key, value in flags.items() if value}
-    if agent and job.agents_list:
+    wire |= {key: value for key, value in flags.items() if value is not None}
+    if agent is not None and job.agents_list:
         wire["agents_list"] = [agent]
     if accounts or redis_key:
         wire["account_list"] = list(accounts)

@@ -1,7 +1,7 @@
 """The quota: what the medium says is left, and the gate that decides when a call may be sent.
 
-`Gate` is the port, one per (app, interface): `permit` before a call, `answered` when the headers are here, then `passed` or
-`refused` as the body says; `lost` where nothing came back.
+`Gate` is the port, one per (app, interface): `permit` before a call, `answered` when the headers are here, then
+`passed` or `refused` as the body says; `lost` where nothing came back.
 `WindowGate` is plain and correct: it lets everybody through until the medium refuses, then keeps the whole scope
 closed for a window. A gate that paces by what is left takes its place behind the same port.
 """

@@ -1,7 +1,7 @@
 """`ApiHandler`: what an author declares of an interface, and the hooks that a medium's base fills in.
 
-An interface is a module `media/<medium>/<name>.py` with one class: a declaration and at most two pure functions. No I/O,
-no token, no clock, no paging, no retry in there. The hooks, all pure:
+An interface is a module `media/<medium>/<name>.py` with one class: a declaration and at most two pure functions. No
+I/O, no token, no clock, no paging, no retry in there. The hooks, all pure:
 
     hook      who writes it   what for
     params    the interface   its own query parameters for one unit
@@ -20,7 +20,7 @@ from typing import ClassVar, Literal, NamedTuple
 import msgspec
 
 from ark.answers import Answer, CodeTable
-from ark.http import Reply, Request
+from ark.http import Request
 from ark.quota import Quota
 from ark.rows import RowKey
 from ark.units import Unit
@@ -30,7 +30,7 @@ Params = Mapping[str, object]
 
 
 class Stamp(NamedTuple):
-    """What makes a request unique: made anew for every attempt. `timestamp` in unix seconds, `nonce` <= 32 characters."""
+    """What makes a request unique, made anew for every attempt: unix seconds, and a nonce of 32 characters at most."""
 
     timestamp: int
     nonce: str

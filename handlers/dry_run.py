@@ -53,8 +53,8 @@ async def _plan(settings: Settings, handler: ApiHandler, job: Job) -> Plan:
     units: list[Unit] = []
     async for chunk in _accounts(settings, handler, job):
         accounts += len(chunk)
-        for account in chunk[: SAMPLES - len(units)]:
-            units.append(Unit(job.tenant_alias, job.data_date, job.agent_id, account, variants[0]))
+        samples = chunk[: SAMPLES - len(units)]
+        units += [Unit(job.tenant_alias, job.data_date, job.agent_id, account, variants[0]) for account in samples]
     base_url = getattr(settings, handler.medium).url
     return Plan(
         interface=handler.name(),

@@ -157,8 +157,10 @@ class Fetcher:
                 self._fail(task, error)
 
     def _refused(self, task: Task, error: UnitError, round_: int) -> None:
-        """Back to the queue without spending a try, but not for ever: a unit that is refused while others pass has
-        another trouble than the quota. Where only refused units are left, nobody can pass, and every window counts.
+        """Back to the queue without spending a try, but not for ever.
+
+        A unit that is refused while others pass has another trouble than the quota. Where only refused units are left,
+        nobody else can pass, and every window counts.
         """
         self._outcomes.meter.refused += 1
         if not task.refused_round:

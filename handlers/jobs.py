@@ -46,7 +46,8 @@ class Jobs:
         """The argument of `follower` after `finished` ran on `job`: the same tenant, agent, date, output and batch.
 
         After an interface that fills the day's account list the follower works from that list, whatever accounts were
-        named before; after any other one from the same accounts or key. Where neither was named (--all) it is named now.
+        named before; after any other one from the same accounts or key. Where neither was named (--all), the key is
+        named now.
         """
         fills = find(finished).fills == "accounts"
         renamed = msgspec.structs.replace(job, cur_job_name=follower, media_name=follower.partition(".")[0])

@@ -123,6 +123,4 @@ def _spawn(trigger: Trigger) -> None:
 
 def _log_to_file(settings: Settings, interface: str, job: Job) -> None:
     medium, _, name = interface.partition(".")
-    logs.configure(
-        "info", settings.home / "log" / medium / f"{name}_{job.tenant_alias}_{compact(job.data_date)}.log"
-    )
+    logs.configure("info", settings.home / "log" / medium / f"{name}_{job.tenant_alias}_{compact(job.data_date)}.log")

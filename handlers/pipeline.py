@@ -1,8 +1,8 @@
-"""The way of the data in one run: open units -> permit -> sign -> HTTP -> verdict -> rows -> batches -> store -> ledger.
+"""The way of the data: open units -> permit -> sign -> HTTP -> verdict -> rows -> batches -> store -> ledger.
 
-A pool of workers over a stream: as many coroutines as calls in flight, never a task per account, never a list of results.
-Every unit that is begun ends in one of three ways: settled (verified, failed, skipped), back in the queue, or still planned
-in the ledger when the run stops.
+A pool of workers over a stream: as many coroutines as calls in flight, never a task per account, never a list of
+results. Every unit that is begun ends in one of three ways: settled (verified, failed, skipped), back in the queue, or
+still planned in the ledger when the run stops.
 """
 
 import asyncio

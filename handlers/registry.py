@@ -48,7 +48,10 @@ def _import(path: str) -> ModuleType | None:
 
 def _declared(module: ModuleType) -> type[ApiHandler] | None:
     for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, ApiHandler) and value.__module__ == module.__name__:
-            if "path" in vars(value):
-                return value
+        if isinstance(value, type) and issubclass(value, ApiHandler) and _is_declared_in(module, value):
+            return value
     return None
+
+
+def _is_declared_in(module: ModuleType, handler: type[ApiHandler]) -> bool:
+    return handler.__module__ == module.__name__ and "path" in vars(handler)

@@ -1,7 +1,7 @@
 """One run of one interface, from its first line in the ledger to its last.
 
-A first run and a rerun are one path: the plan is made unless it is whole already, then the open units are streamed from the
-ledger, and the result is counted there.
+A first run and a rerun are one path: the plan is made unless it is whole already, then the open units are streamed
+from the ledger, and the result is counted there.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
-import msgspec
 import structlog
 
 from ark.accounts import Directory, connect
@@ -22,7 +21,7 @@ from ark.events import EventLog, LogType, Subject, open_events, record
 from ark.http import HttpClient
 from ark.job import Job, encode
 from ark.keys import Keys
-from ark.ledger import FAILED, OPEN, Figures, Ledger, Run, Trigger, UnitKey, UnitResult
+from ark.ledger import Figures, Ledger, Run, Trigger, UnitKey, UnitResult
 from ark.quota import WindowGate
 from ark.settings import Settings
 from ark.stores import open_sink
@@ -128,7 +127,7 @@ class Runner:
             raise EmptyListError(f"nothing to do for agent {self._job.agent_id}")
 
     def _accounts(self, directory: Directory, unusable: Callable[[str], None]) -> AsyncIterator[list[str]]:
-        """What the job works on: the accounts it names, or those of its agent in its key; a list interface: the agent."""
+        """What the job works on: the accounts it names, else those of its agent in its key; the agent for a list."""
         if self._handler.by == "agent":
             return _chunks([""])
         if self._job.account_list:

@@ -1,7 +1,7 @@
 """Rows into the store: pages join batches, batches go to the store's threads, acknowledgements come back to the units.
 
-Bounded at every step: one open batch, one batch waiting per writer thread, one in each thread's hands. Whoever adds rows
-while all of that is full waits, and with it the fetching.
+Bounded at every step: one open batch, one batch waiting per writer thread, one in each thread's hands. Whoever adds
+rows while all of that is full waits, and with it the fetching.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ class Batch:
     size: int = 0
 
     def add(self, task: Task, rows: Sequence[Row]) -> None:
+        """Append rows of one unit."""
         self.rows.extend(rows)
         self.shares.append((task, len(rows)))
         self.size += sum(len(row.value) for row in rows)

@@ -189,7 +189,12 @@ def _sqlite(url: URL) -> Engine:
 def _mysql(url: URL) -> Engine:
     timeouts = {key: seconds for key, seconds in MYSQL_TIMEOUTS.items() if key not in url.query}
     return sa.create_engine(
-        url, hide_parameters=True, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=timeouts
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",  # writers of neighbouring units lock no gaps between them
+        paramstyle="format",  # positions, as on SQLite
+        connect_args=timeouts,
     )
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ark.settings import Settings
 
 
+def _example(line: str) -> str:
+    return f"\b\nExample:\n  {line}"  # \b: click keeps the lines as they are
+
+
 def _job_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags -t -d -g -a -k -o; they arrive as the keywords of `from_flags` and `override`."""
     for option in (
@@ -28,24 +32,23 @@ def _job_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group()
+@click.group(epilog=_example("ark args encode -g 4011704 -k wx_advertiser_T100117_4011704_20200518"))
 def args() -> None:
-    """Write, read or explain the encoded argument of a job.
-
-    Example: ark args encode -g 4011704 -k wx_advertiser_T100117_4011704_20200518
-    """
+    """Write, read or explain the encoded argument of a job."""
 
 
-@args.command("encode")
+@args.command(
+    "encode",
+    epilog=_example(
+        "ark args encode \"{'agent_id': 1050262, 'tenant_alias': 'T100117', 'data_date': '2020-05-30'}\" -o FILE"
+    ),
+)
 @click.argument("text", metavar="[DICT]", required=False)
 @_job_flags
 @click.option("--json", "as_json", is_flag=True, help='Print {"argument": ...}.')
 @click.pass_obj
 def encode_(settings: "Settings", /, text: str | None, *, as_json: bool, **flags: Any) -> None:  # noqa: ANN401  # click's
-    """Print the encoded argument of a dict, of flags, or of a dict with flags that win over it.
-
-    Example: ark args encode "{'agent_id': 1050262, 'tenant_alias': 'T100117', 'data_date': '2020-05-30'}" -o FILE
-    """
+    """Print the encoded argument of a dict, of flags, or of a dict with flags that win over it."""
     today = clock.today()
     if text is None:
         job, notes = from_flags(**flags, default_tenant=settings.run.tenant, today=today)
@@ -58,24 +61,22 @@ def encode_(settings: "Settings", /, text: str | None, *, as_json: bool, **flags
     click.echo(json.dumps({"argument": argument}) if as_json else argument)
 
 
-@args.command("decode")
+@args.command(
+    "decode", epilog=_example("ark args decode \"%7B'agent_id'%3A%201050262%2C%20'tenant_alias'%3A%20'T100117'%2C...\"")
+)
 @click.argument("text")
 def decode_(text: str) -> None:
-    """Print the argument as JSON.
-
-    Example: ark args decode "%7B'agent_id'%3A%201050262%2C%20'tenant_alias'%3A%20'T100117'%2C..."
-    """
+    """Print the argument as JSON."""
     click.echo(json.dumps(to_wire(decode(text, clock.today())), ensure_ascii=False, indent=2))
 
 
-@args.command()
+@args.command(
+    epilog=_example("ark args explain \"%7B'agent_id'%3A%201050262%2C%20'tenant_alias'%3A%20'T100117'%2C...\"")
+)
 @click.argument("text")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: key -> value, meaning, effect.")
 def explain(text: str, *, as_json: bool) -> None:
-    """Print each key of the argument, its value, what it means and what it leads to.
-
-    Example: ark args explain "%7B'agent_id'%3A%201050262%2C%20'tenant_alias'%3A%20'T100117'%2C..."
-    """
+    """Print each key of the argument, its value, what it means and what it leads to."""
     job = decode(text, clock.today())
     explained = explanation(job)
     if as_json:
@@ -108,6 +109,12 @@ def _carried(_job: Job) -> str:
     return "Ark only hands it on to the next jobs"
 
 
+def _medium(job: Job) -> str:
+    return (
+        "the interface that runs must be one of this medium" if job.media_name else "not given: any interface may run"
+    )
+
+
 def _accounts_key(job: Job) -> str:
     if job.account_list:
         return "not read, because account_list wins"
@@ -126,7 +133,7 @@ EXPLAINED: Mapping[str, _Explained] = {
     "agent_id": _Explained("the agent", lambda job: f"calls carry the token of agent {job.agent_id}"),
     "tenant_alias": _Explained("the tenant", lambda job: f"Redis keys and row keys hold {job.tenant_alias}"),
     "data_date": _Explained("date of the data in Asia/Shanghai", lambda job: f"row keys hold {compact(job.data_date)}"),
-    "media_name": _Explained("the medium", _carried),
+    "media_name": _Explained("the medium", _medium),
     "cur_job_name": _Explained("name of the job", lambda _job: "the event log shows it as cur_job"),
     "redis_accounts_key": _Explained("Redis key of the accounts", _accounts_key),
     "redis_keys": _Explained("further Redis keys", _carried),

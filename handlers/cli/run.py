@@ -7,7 +7,7 @@ import click
 
 from ark.clock import today
 from ark.errors import UsageError
-from ark.job import Job, decode, encode, from_flags, override, split_command
+from ark.job import Job, decode, differences, encode, from_flags, override, split_command
 from ark.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def exec_(command: str, shard: tuple[str, ...]) -> int:
 
     words = split_command(command)
     if not words or words[0] in {"exec", "simulate"}:
-        raise UsageError("`ark exec` takes a command line in one string, such as \"run gdt.funds ...\"")
+        raise UsageError('`ark exec` takes a command line in one string, such as "run gdt.funds ..."')
     code: int | None = cli.main([*words, *(shard if words[0] == "run" else ())], prog_name="ark", standalone_mode=False)
     return code or 0
 
@@ -121,7 +121,8 @@ def rerun(settings: Settings, run_id: str, *, failed: bool, no_next: bool) -> in
 
 def _job(settings: Settings, interface: str, argument: str | None, flags: Flags) -> Job:
     if argument is not None:
-        job, notes = override(decode(argument, today()), today=today(), **flags)
+        job = override(decode(argument, today()), today=today(), **flags)
+        notes = differences(job)
     else:
         job, notes = from_flags(interface=interface, default_tenant=settings.run.tenant, today=today(), **flags)
     for note in notes:

@@ -18,7 +18,7 @@ from media.gdt.codes import CODES
 
 VERSION = "v1.1"
 TIME_LINES = ("REQUEST_TIME", "REPORTING_TIME", "ACTIVE_TIME")
-"""By which time a conversion counts: of the impression, of its report, of the activation (seed 003 §2 pulls all three)."""
+"""The time that counts for a conversion: of the impression, of its report, of the activation (seed 003 §2)."""
 REPORT_PAGE = 1000
 """Records per page of a report; the page for v1.1 names no maximum, 1000 is taken by all versions."""
 REPORT_REACH = 10_000

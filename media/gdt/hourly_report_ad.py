@@ -7,7 +7,7 @@ from media.gdt.base import REPORT_FIELDS, REPORT_PAGE, REPORT_REACH, TIME_LINES,
 
 
 class GdtHourlyReportAd(GdtHandler):
-    """Each ad's figures of every hour of one day, under each of the three time lines; hours without delivery have no row."""
+    """Each ad's figures of every hour of one day, under each of the three time lines; no delivery, no row."""
 
     path = "hourly_reports/get"
     table = "tenant_gdt_hourly_report_ad_v3"

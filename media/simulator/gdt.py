@@ -87,8 +87,8 @@ class Gdt:
             body = self._served(call, headers)
         except RefusedError as error:
             message = f"{error} trace_id: {trace}" if error.code == ROW_QUOTA_CODE else str(error)
-            body = _encode({"code": error.code, "message": message, "message_cn": message})
-            return Answer(body, headers, error.code, refused=error.code in REFUSALS)
+            refusal = _encode({"code": error.code, "message": message, "message_cn": message})
+            return Answer(refusal, headers, error.code, refused=error.code in REFUSALS)
         return Answer(body.content, headers, rows=body.rows)
 
     def truth(self, interface: str, query: Mapping[str, str], now: float) -> Iterator[Truth]:

@@ -172,6 +172,19 @@ def test_without_root_the_exact_packages_are_named(tmp_path: Path, monkeypatch: 
         debian.require(["redis-server"])
 
 
+def test_installing_starts_nothing_and_leaves_no_policy_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(install, "POLICY", policy)
+    with install.nothing_starts():
+        assert subprocess.run([str(policy)], check=False).returncode == 101
+    assert not policy.exists()
+
+    policy.write_text("the machine's own")
+    with install.nothing_starts():
+        pass
+    assert policy.read_text() == "the machine's own"
+
+
 def test_an_unknown_name_is_a_usage_error(private: Private) -> None:
     done = private.run("start", "oracle")
     assert done.returncode == 2

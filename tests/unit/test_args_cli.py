@@ -77,7 +77,7 @@ def test_explain_says_what_wins():
 
 @pytest.mark.parametrize("command", ["encode", "decode", "explain"])
 def test_help_has_an_example(command):
-    assert "Example: ark args" in run(command, "--help").stdout
+    assert f"  ark args {command} " in run(command, "--help").stdout
 
 
 @pytest.mark.parametrize("command", ["encode", "decode", "explain"])

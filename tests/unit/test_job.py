@@ -459,6 +459,9 @@ def test_flags_fill_the_job():
         ({"agent": "1"}, "tenant_alias is missing: give -t T100117, or set run.tenant"),
         ({"agent": "x", "tenant": "T1"}, "agent_id is 'x'"),
         ({"agent": "1", "tenant": "T1", "date": "tomorrow"}, "data_date is 'tomorrow'"),
+        ({"agent": "1", "tenant": "T1", "date": ""}, "data_date is ''"),
+        ({"agent": "1", "tenant": ""}, "tenant_alias is ''"),
+        ({"agent": "", "tenant": "T1"}, "agent_id is ''"),
         ({"agent": "1", "redis_key": "k_T1_20991231"}, "data_date 2099-12-31 is in the future"),
         ({"agent": "1", "tenant": "T1", "accounts": ("--all",)}, "account_list.0. is '--all'"),
     ],
@@ -499,3 +502,8 @@ def test_a_key_given_as_flag_wins_over_the_accounts_of_the_argument():
 def test_accounts_given_as_flags_win_over_the_key_of_the_argument():
     changed = override(decode(spelled(redis_accounts_key="k"), TODAY), accounts=["7"], today=TODAY)
     assert (changed.redis_accounts_key, changed.account_list) == ("k", ("7",))
+
+
+def test_an_empty_flag_is_not_taken_for_none():
+    with pytest.raises(UsageError, match="data_date is ''"):
+        override(decode(spelled(), TODAY), date="", today=TODAY)

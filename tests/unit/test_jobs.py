@@ -112,7 +112,7 @@ def test_an_empty_file_has_only_the_interfaces(tmp_path):
         ('[follows]\n"m.a" = ["m.c"]\n"m.b" = ["m.c"]\n', "m.c 2 times"),
         ('[follows]\n"m.a" = ["m.d"]\n', r"\[follows\] .* unknown interface 'm.d', did you mean m"),
         ('[follows]\n"nowhere" = ["m.a"]\n', "unknown interface 'nowhere'"),
-        ('[jobs]\nx = "m.ab"\n', r"x in \[jobs\] .* unknown interface 'm.ab', did you mean m.a"),
+        ('[jobs]\nx = "m.ab"\n', r"x in \[jobs\] .* unknown interface 'm.ab', did you mean m"),
         ('[follows]\n"m.a" = "m.b"\n', r"not as expected: .*follows"),
         ("[job]\n", "not as expected: .*`job`"),
         ('[jobs]\nx = "m.a"\nx = "m.b"\n', "not as expected"),
