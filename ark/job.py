@@ -119,7 +119,7 @@ def from_flags(
     default_tenant: str = "",
     today: dt.date,
 ) -> tuple[Job, list[str]]:
-    """The job of the flags -t -d -g -a -k -o (None: not given), and a note for each value that came from somewhere else.
+    """The job of the flags -t -d -g -a -k -o (None: not given), and a note for each value taken from elsewhere.
 
     A tenant or a date not given is taken from the name of the Redis key where it holds one
     (`wx_advertiser_T100117_4011704_20200518`), else it is `default_tenant` (the setting run.tenant) or `today`.

@@ -79,8 +79,9 @@ class Vault:
             if lengths is None or start < done:
                 continue
             for length in lengths:
-                if data[start : start + length] in forms:
-                    done = start + length
+                form = data[start : start + length]  # shorter than `length` at the end of the data
+                if form in forms:
+                    done = start + len(form)
                     yield start, done
                     break
 

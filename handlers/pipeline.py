@@ -6,10 +6,11 @@ still planned in the ledger when the run stops.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from ark.accounts import AccountList
 from ark.errors import ArkError, UnitError
 from ark.rows import Row
 from ark.settings import Settings
@@ -35,9 +36,17 @@ class Pipeline:
     """Runs the workers of one run to its end, or until it is stopped."""
 
     def __init__(
-        self, handler: ApiHandler, settings: Settings, sink: Sink, version: int, settler: Settler, queue: TaskQueue
+        self,
+        handler: ApiHandler,
+        settings: Settings,
+        sink: Sink,
+        version: int,
+        settler: Settler,
+        queue: TaskQueue,
+        account_list: Callable[[str], AccountList],
     ) -> None:
         self._handler, self._settler, self._queue = handler, settler, queue
+        self._account_list = account_list
         self._workers = settings.http.concurrency
         self._writers = sink.writers
         self._writer = Writer(
@@ -79,7 +88,8 @@ class Pipeline:
 
     async def take(self, task: Task, rows: Sequence[Row]) -> None:
         """Receive one page's rows of a unit; waits while the store is slower than the medium."""
-        if task.accounts is not None:
+        if self._handler.fills:
+            task.accounts = task.accounts or self._account_list(task.key.agent)
             await task.accounts.add(account_ids(self._handler.row_key, rows))
         if rows:
             await self._writer.add(task, rows)
@@ -120,7 +130,11 @@ class Pipeline:
     async def _publish(self, task: Task) -> None:
         """Replace the agent's list in Redis before the unit counts as done: what follows reads it."""
         assert task.accounts is not None
-        elsewhere = await task.accounts.publish()
+        try:
+            elsewhere = await task.accounts.publish()
+        except ArkError as error:
+            self.outcomes.failed(task, UnitError(f"the list in Redis was not replaced: {error}", trace=task.trace))
+            return
         if elsewhere:
             log.warning("accounts belong to another agent as well", agent=task.key.agent, accounts=elsewhere)
         self.outcomes.verified(task)

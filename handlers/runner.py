@@ -7,9 +7,10 @@ from the ledger, and the result is counted there.
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -17,7 +18,7 @@ import structlog
 from ark.accounts import Directory, connect
 from ark.alerts import Alerts, open_alerts
 from ark.errors import ArkError, EmptyListError, InternalError, LaterError, StoppedError, TokenError
-from ark.events import EventLog, LogType, Subject, open_events, record
+from ark.events import EventLog, LogType, Subject, open_events, record, version
 from ark.http import HttpClient
 from ark.job import Job, encode
 from ark.keys import Keys
@@ -59,7 +60,11 @@ class Runner:
         events = open_events(self._settings, self._handler.medium)
         alerts = open_alerts(self._settings, self._tags())
         started = time.monotonic()
-        self._tell(events, LogType.JOB_START, f"{self._run.run_id} started")
+        run = self._run
+        log.info(
+            "run", id=run.run_id, interface=run.interface, version=version(), pid=run.pid, argument=encode(self._job)
+        )
+        self._tell(events, LogType.JOB_START, f"{run.run_id} started")
         error: ArkError | None = None
         try:
             await self._work(states)
@@ -93,8 +98,9 @@ class Runner:
                 await self._plan(directory)
             http = await stack.enter_async_context(HttpClient(self._settings.http))
             settler = Settler(lambda results: self._call(self._ledger.settle, self._run.run_id, results))
-            queue = TaskQueue(self._tasks(directory, states))
-            pipeline = Pipeline(handler, self._settings, sink, self._run.version, settler, queue)
+            queue = TaskQueue(self._tasks(states))
+            lists = partial(directory.account_list, getattr(self._keys, handler.fills or "accounts"))
+            pipeline = Pipeline(handler, self._settings, sink, self._run.version, settler, queue, lists)
             medium = getattr(self._settings, handler.medium)
             fetcher = Fetcher(
                 handler,
@@ -118,15 +124,18 @@ class Runner:
     async def _plan(self, directory: Directory) -> None:
         """Write down every unit before the first call; may be repeated after a crash."""
         unusable: list[str] = []
-        async for accounts in self._accounts(directory, unusable.append):
-            keys = [UnitKey(self._job.agent_id, account, variant) for account in accounts for variant in self._variants]
-            for start in range(0, len(keys), CHUNK):
-                await self._call(self._ledger.plan, self._run.run_id, keys[start : start + CHUNK])
+        async with aclosing(self._accounts(directory, unusable.append)) as chunks:
+            async for accounts in chunks:
+                units = [
+                    UnitKey(self._job.agent_id, account, variant) for account in accounts for variant in self._variants
+                ]
+                for start in range(0, len(units), CHUNK):
+                    await self._call(self._ledger.plan, self._run.run_id, units[start : start + CHUNK])
         await self._plan_unusable(unusable)
         if not await self._call(self._ledger.freeze, self._run.run_id):
             raise EmptyListError(f"nothing to do for agent {self._job.agent_id}")
 
-    def _accounts(self, directory: Directory, unusable: Callable[[str], None]) -> AsyncIterator[list[str]]:
+    def _accounts(self, directory: Directory, unusable: Callable[[str], None]) -> AsyncGenerator[list[str]]:
         """What the job works on: the accounts it names, else those of its agent in its key; the agent for a list."""
         if self._handler.by == "agent":
             return _chunks([""])
@@ -143,7 +152,7 @@ class Runner:
             await self._call(self._ledger.plan, self._run.run_id, [key])
             await self._call(self._ledger.settle, self._run.run_id, [UnitResult(key, "failed", reason)])
 
-    async def _tasks(self, directory: Directory, states: Sequence[str]) -> AsyncIterator[Sequence[Task]]:
+    async def _tasks(self, states: Sequence[str]) -> AsyncIterator[Sequence[Task]]:
         """The units to do, from the ledger, one chunk read ahead."""
 
         def read(after: UnitKey | None) -> "asyncio.Future[list[UnitKey]]":
@@ -152,16 +161,13 @@ class Runner:
         keys = await read(None)
         while keys:
             ahead = read(keys[-1])
-            yield [self._task(directory, key) for key in keys]
+            yield [self._task(key) for key in keys]
             keys = await ahead
 
-    def _task(self, directory: Directory, key: UnitKey) -> Task:
+    def _task(self, key: UnitKey) -> Task:
         job = self._job
         unit = Unit(job.tenant_alias, job.data_date, key.agent, key.account, self._variants.get(key.variant, {}))
-        task = Task(key, unit)
-        if self._handler.fills:
-            task.accounts = directory.account_list(getattr(self._keys, self._handler.fills), key.agent)
-        return task
+        return Task(key, unit)
 
     async def _finish(
         self, error: ArkError | None, seconds: float, followers: Callable[[Run], Sequence[Trigger]]
@@ -257,5 +263,5 @@ def conclude(figures: Figures, error: ArkError | None, failures: Sequence[Failur
     return "partial" if figures.verified else "failed", TokenError.exit_code if refused else 3
 
 
-async def _chunks(accounts: list[str]) -> AsyncIterator[list[str]]:
+async def _chunks(accounts: list[str]) -> AsyncGenerator[list[str]]:
     yield accounts

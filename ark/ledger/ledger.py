@@ -39,24 +39,25 @@ DAY_MS = 86_400_000
 RUN = [runs.c[name] for name in Run.__struct_fields__]
 
 
-def open_ledger(settings: Settings) -> "Ledger":
+def open_ledger(settings: Settings, now: Callable[[], float] = time.time) -> "Ledger":
     """The ledger of ledger.url, or else ARK_HOME/ledger.sqlite; created where it is missing.
 
-    Raises ServiceDownError, LocalDiskError, or ConfigError where it is of another version.
+    `now` gives seconds since 1970. Raises ServiceDownError, LocalDiskError, or ConfigError where the ledger is of
+    another version.
     """
     database = Database(settings.ledger.url, settings.home / "ledger.sqlite")
     database.prepare()
-    return Ledger(database)
+    return Ledger(database, now)
 
 
 class Ledger:
-    """Runs, their units and their next jobs; `now` gives seconds since 1970.
+    """Runs, their units and their next jobs.
 
     All methods block and may be called from any thread. Every write is one transaction and may be repeated after a
     crash. All but `begin` and `runs` raise UsageError, with the nearest ids, for a run that is not there.
     """
 
-    def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
         self._database = database
         self._now = now
         self._numbers: dict[str, int] = {}

@@ -37,7 +37,7 @@ def simulate(settings: Settings, port: int, scenario: Path | None, *, fill_redis
     \b
     ark simulate --port 8155 --fill-redis &
     ARK_GDT_URL=http://127.0.0.1:8155 ark run gdt.funds -t T100117 -g AGENT --all
-    """  # noqa: D301 -- click's mark needs the real character
+    """
     if fill_redis:
         asyncio.run(_fill(settings, _loaded(scenario)))
     options = ["--port", str(port), *(["--scenario", str(scenario)] if scenario else [])]

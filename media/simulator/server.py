@@ -35,6 +35,8 @@ from media.simulator.scenario import Fault, Latency, Medium, Scenario, ScenarioE
 from media.simulator.stats import Stats
 
 LINES_AT_ONCE = 200
+LONGEST_LINE = 1 << 16
+"""All fields of a report by name make 10 KB of URL."""
 
 
 class Room:
@@ -185,7 +187,7 @@ class _Server(web.Server):
     """Counts connections."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], stats: Stats) -> None:
-        super().__init__(handler, handler_cancellation=True, keepalive_timeout=300)
+        super().__init__(handler, handler_cancellation=True, keepalive_timeout=300, max_line_size=LONGEST_LINE)
         self._stats = stats
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:

@@ -186,3 +186,10 @@ def test_an_error_is_told_once_with_its_class_and_without_secrets():
 @given(text=st.text(st.characters()))
 def test_redact_takes_any_text(text):
     assert isinstance(redact(text), str)
+
+
+def test_a_short_form_at_the_end_of_the_text_is_no_longer_than_the_text():
+    vault = Vault()
+    vault.add("s3cr%2Ft")
+    vault.add("s3cr/t")
+    assert vault.mask(b"%20s3cr/t") == b"%20***"
