@@ -49,10 +49,15 @@ class Fetcher:
         self._handler, self._base_url, self._attempts = handler, base_url, attempts
         self._queue, self._http, self._gate, self._tokens = queue, http, gate, tokens
         self._reader, self._outcomes, self._take, self._stop = reader, outcomes, take, stop
-        self._nonces = (f"{token_hex(8)}{number:x}" for number in count())
+        self._nonces = map(f"{token_hex(8)}{{:x}}".format, count())
         self._never_refused = 0
         self._silent_calls = 0
         self._last_answer: float | None = None
+
+    @property
+    def answered(self) -> bool:
+        """The medium has answered at least one call."""
+        return self._last_answer is not None
 
     async def advance(self, task: Task) -> None:
         """Read the unit's pages until it is whole, settled, or has to wait; it is back in the queue's hands then."""
@@ -74,7 +79,7 @@ class Fetcher:
         except (TransportError, ListMovedError) as error:
             self._try_again(task, error)
         except TokenError as error:
-            self._fail(task, UnitError(str(error), code=task.code, trace=task.trace), token=True)
+            self._fail(task, UnitError(str(error), code=task.code or None, trace=task.trace), token=True)
         except UnitError as error:
             self._fail(task, error)
         else:
@@ -116,8 +121,8 @@ class Fetcher:
         except BadBodyError as error:
             if worth_another_try(reply):
                 raise TransportError(f"HTTP {reply.status}", pause=reply.retry_after()) from None
-            error.trace = task.trace
-            raise
+            kind = reply.headers.get("Content-Type", "no content type")
+            raise BadBodyError(f"HTTP {reply.status}, {kind}: {error.reason}", trace=task.trace) from None
         task.code = answer.code
         return answer
 

@@ -89,7 +89,7 @@ class TaskQueue:
             return None
         if not self._fresh and not self._no_more_chunks:
             async with self._drawing:
-                if not self._fresh and not self._no_more_chunks:
+                while not self._fresh and not self._no_more_chunks:
                     chunk = await anext(self._chunks, None)
                     self._no_more_chunks = chunk is None
                     self._fresh.extend(chunk or ())

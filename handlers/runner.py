@@ -17,7 +17,7 @@ import structlog
 
 from ark.accounts import Directory, connect
 from ark.alerts import Alerts, open_alerts
-from ark.errors import ArkError, EmptyListError, InternalError, LaterError, StoppedError, TokenError
+from ark.errors import ArkError, EmptyListError, InternalError, LaterError, ServiceDownError, StoppedError, TokenError
 from ark.events import EventLog, LogType, Subject, open_events, record, version
 from ark.http import HttpClient
 from ark.job import Job, encode
@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 CHUNK = 1000
 """Units that are planned, or drawn from the ledger, at a time."""
+UNUSABLE = "unusable"
+"""The variant under which members of an account list that are no accounts are kept: failed, and never called for."""
 
 
 class Runner:
@@ -53,6 +55,7 @@ class Runner:
         self._keys = Keys.of(handler.medium, job.tenant_alias, job.data_date, job.agent_id)
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._pipeline: Pipeline | None = None
+        self._stopped_by: ArkError | None = None
         self._variants = {spell(variant): variant for variant in handler.variant_values()}
 
     async def execute(self, states: Sequence[str], followers: Callable[[Run], Sequence[Trigger]]) -> Run:
@@ -67,9 +70,15 @@ class Runner:
         self._tell(events, LogType.JOB_START, f"{run.run_id} started")
         error: ArkError | None = None
         try:
-            await self._work(states)
+            work = asyncio.create_task(self._work(states))
+            self._listen(work)
+            await work
         except ArkError as raised:
             error = raised
+        except asyncio.CancelledError:
+            if self._stopped_by is None:
+                raise
+            error = self._stopped_by
         except Exception as raised:
             log.exception("a bug of Ark ends the run", run=self._run.run_id)
             alerts.crash(raised)
@@ -116,10 +125,11 @@ class Runner:
                 stop=pipeline.stop,
             )
             self._pipeline = pipeline
-            self._listen(pipeline)
             planned = (await self._call(self._ledger.figures, self._run.run_id)).planned
             async with progress.shown(pipeline.outcomes.meter, planned):
                 await pipeline.run(fetcher)
+            if pipeline.outcomes.meter.requests and not fetcher.answered:
+                raise ServiceDownError(f"{handler.medium} at {medium.url} answered none of the run's calls")
 
     async def _plan(self, directory: Directory) -> None:
         """Write down every unit before the first call; may be repeated after a crash."""
@@ -148,7 +158,7 @@ class Runner:
         """Members of the list that are no accounts become failed units: they are counted, never left out."""
         for number, reason in enumerate(unusable, 1):
             log.warning("unusable member of the account list", reason=reason)
-            key = UnitKey(self._job.agent_id, f"unusable-{number}", "")
+            key = UnitKey(self._job.agent_id, f"member {number}", UNUSABLE)
             await self._call(self._ledger.plan, self._run.run_id, [key])
             await self._call(self._ledger.settle, self._run.run_id, [UnitResult(key, "failed", reason)])
 
@@ -161,12 +171,12 @@ class Runner:
         keys = await read(None)
         while keys:
             ahead = read(keys[-1])
-            yield [self._task(key) for key in keys]
+            yield [self._task(key) for key in keys if key.variant in self._variants]
             keys = await ahead
 
     def _task(self, key: UnitKey) -> Task:
         job = self._job
-        unit = Unit(job.tenant_alias, job.data_date, key.agent, key.account, self._variants.get(key.variant, {}))
+        unit = Unit(job.tenant_alias, job.data_date, key.agent, key.account, self._variants[key.variant])
         return Task(key, unit)
 
     async def _finish(
@@ -229,20 +239,30 @@ class Runner:
             "run_id": self._run.run_id,
         }
 
-    def _listen(self, pipeline: Pipeline) -> None:
-        """Signals and the deadline stop the pipeline cleanly; a second signal ends the process at once."""
+    def _listen(self, work: "asyncio.Task[None]") -> None:
+        """Signals and the deadline stop the run cleanly; a second signal ends the process at once."""
         loop = asyncio.get_running_loop()
 
-        def stop(number: int) -> None:
+        def on_signal(number: int) -> None:
             loop.remove_signal_handler(number)
             log.warning("stopping after what is under way; once more to end at once", signal=number)
-            pipeline.stop(StoppedError(number))
+            stop(StoppedError(number))
+
+        def stop(reason: ArkError) -> None:
+            self._stopped_by = self._stopped_by or reason
+            if self._pipeline is None:
+                work.cancel()
+            else:
+                self._pipeline.stop(reason)
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
+            loop.add_signal_handler(number, on_signal, number)
         if self._settings.run.deadline:
-            passed = LaterError(f"run.deadline of {self._settings.run.deadline:g} s has passed")
-            loop.call_later(self._settings.run.deadline, pipeline.stop, passed)
+            loop.call_later(
+                self._settings.run.deadline,
+                stop,
+                LaterError(f"run.deadline of {self._settings.run.deadline:g} s has passed"),
+            )
 
     async def _call(self, function: Callable[..., T], *arguments: object) -> T:
         """Call the ledger in its own thread."""

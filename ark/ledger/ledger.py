@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
 
 from ark.errors import InternalError, UsageError
-from ark.ledger.database import TRIES, ContentionError, Database
+from ark.ledger.database import Database
 from ark.ledger.records import FINISHED, OPEN, AlreadyRunError, Figures, NewRun, Run, Trigger, UnitKey, UnitResult
 from ark.ledger.tables import (
     KEY,
@@ -25,6 +24,7 @@ from ark.ledger.tables import (
     TRACE_LENGTH,
     plan_statement,
     runs,
+    schema,
     settle_statement,
     triggers,
 )
@@ -70,13 +70,9 @@ class Ledger:
 
     def begin(self, new: NewRun) -> Run:
         """A new run in status planning; raises AlreadyRunError where its trigger_key has begun one."""
-        for _ in range(TRIES):
-            try:
-                with self._database.write() as connection:
-                    return self._begin(connection, new)
-            except (IntegrityError, ContentionError):
-                continue  # another process took this version or trigger_key at the same moment
-        raise InternalError(f"no version of {new.table} {new.data_date} was to be had in {TRIES} tries")
+        with self._database.write() as connection:
+            connection.execute(sa.select(schema).with_for_update())  # one at a time: MySQL has no write lock of its own
+            return self._begin(connection, new)
 
     def plan(self, run_id: str, keys: Sequence[UnitKey]) -> None:
         """Add units to the plan; those that are there already stay as they are."""

@@ -34,6 +34,7 @@ from media.simulator.gdt import Gdt
 from media.simulator.scenario import Fault, Latency, Medium, Scenario, ScenarioError
 from media.simulator.stats import Stats
 
+DIALECTS: tuple[Callable[[Scenario, float], Dialect], ...] = (Gdt,)
 LINES_AT_ONCE = 200
 LONGEST_LINE = 1 << 16
 """All fields of a report by name make 10 KB of URL."""
@@ -42,16 +43,16 @@ LONGEST_LINE = 1 << 16
 class Room:
     """One medium with its latency and its faults."""
 
-    def __init__(self, dialect: Dialect, seed: int, medium: Medium) -> None:
+    def __init__(self, dialect: Dialect, scenario: Scenario) -> None:
+        medium: Medium = getattr(scenario, dialect.name)
         self.dialect = dialect
-        self.medium = medium
-        self.faults = Faults(seed, dialect.name, medium.faults)
-        self.wait = waits(medium.latency, random.Random(seed))
+        self.faults = Faults(scenario.seed, dialect.name, medium.faults)
+        self.wait = waits(medium.latency, random.Random(scenario.seed))
 
-    def changed(self, scenario: Scenario, medium: Medium, now: float) -> "Room":
+    def changed(self, scenario: Scenario, now: float) -> "Room":
         """The room under another scenario; tries of faults that stay the same are remembered."""
-        room = Room(self.dialect.changed(scenario, now), scenario.seed, medium)
-        if medium.faults == self.medium.faults:
+        room = Room(self.dialect.changed(scenario, now), scenario)
+        if room.faults.faults == self.faults.faults:
             room.faults = self.faults
         return room
 
@@ -75,7 +76,7 @@ class Simulator:
         self._clock = clock
         self._scenario = scenario
         self._stats = Stats()
-        self._rooms = [Room(Gdt(scenario, clock()), scenario.seed, scenario.gdt)]
+        self._rooms = [Room(dialect(scenario, clock()), scenario) for dialect in DIALECTS]
         self._doors: Mapping[tuple[str, str], Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
             ("GET", "/_sim/stats"): self._told_stats,
             ("DELETE", "/_sim/stats"): self._cleared_stats,
@@ -175,7 +176,7 @@ class Simulator:
         whole = request.query.get("replace") == "1"
         scenario = Scenario.parse(text, json=json) if whole else self._scenario.patched(text, json=json)
         now = self._clock()
-        self._rooms = [room.changed(scenario, scenario.gdt, now) for room in self._rooms]
+        self._rooms = [room.changed(scenario, now) for room in self._rooms]
         self._scenario = scenario
         return _document(scenario)
 

@@ -453,7 +453,7 @@ def test_two_processes_plan_different_runs_at_once(ledger, ark_home, url):
 
 @pytest.mark.parametrize("pages", [1, 7, 20])
 def test_a_killed_process_leaves_whole_transactions(ledger, opened, ark_home, url, pages):
-    run_id = planned(ledger, keys(20_000))
+    run_id = planned(ledger, keys(5_000))
     with process(SETTLER, ark_home, url, run_id) as child:
         for _ in range(pages):
             settled = int(child.stdout.readline())
@@ -461,11 +461,11 @@ def test_a_killed_process_leaves_whole_transactions(ledger, opened, ark_home, ur
         settled = max([settled, *map(int, child.stdout.read().split())])
         assert child.wait(timeout=60) == -signal.SIGKILL
     figures = opened().figures(run_id)
-    assert figures.planned == 20_000
+    assert figures.planned == 5_000
     assert figures.verified in {settled * 100, settled * 100 + 100}  # the last one may not have been told
     with process(SETTLER, ark_home, url, run_id) as child:
         assert not child.communicate(timeout=60)[1]
-    assert ledger.figures(run_id) == Figures(20_000, 20_000, rows=20_000)
+    assert ledger.figures(run_id) == Figures(5_000, 5_000, rows=5_000)
 
 
 # What can go wrong

@@ -19,6 +19,7 @@ AGENTS = [
     {"id": AGENT, "token": TOKEN, "account_ids": [ACCOUNT, "20458"], "accounts": 250},
     {"id": "5555", "token": "u" * 32, "account_ids": ["30303"], "accounts": 0},
 ]
+LESS_THAN_X = {"field": "ad_id", "operator": "LESS", "values": ["x"]}
 _nonces = count()
 
 
@@ -79,7 +80,7 @@ def data(it: Gdt, interface: str, **query: Any) -> Any:
         (18003, "advertiser/get", {"page_size": 101}),
         (12201, "advertiser/get", {"account_id": "30303"}),
         (18005, "advertiser/get", {"filtering": [{"field": "memo", "operator": "EQUALS", "values": ["x"]}]}),
-        (18005, "ads/get", {"account_id": ACCOUNT, "filtering": [{"field": "ad_id", "operator": "LESS", "values": ["x"]}]}),
+        (18005, "ads/get", {"account_id": ACCOUNT, "filtering": [LESS_THAN_X]}),
     ],
 )  # fmt: skip
 def test_a_refusal_has_its_code_and_no_data(code, interface, query):

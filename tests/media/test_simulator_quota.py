@@ -1,10 +1,14 @@
 """Counters, nonces and tokens under a clock that the test moves."""
 
+import random
+from statistics import median
+
 import pytest
 
 from media.simulator.nonces import Nonces
 from media.simulator.quota import KINDS, Counter, Meter, RowQuota
-from media.simulator.scenario import Agents, Quota, Quotas, Tokens
+from media.simulator.scenario import Agents, Latency, Quota, Quotas, Tokens
+from media.simulator.server import waits
 from media.simulator.tokens import TokenRefusedError, TokenStore
 from media.simulator.world import World
 
@@ -149,3 +153,13 @@ def test_an_authorization_code_is_good_once():
     assert store.agent(store.authorize(code, 1000).access, 1000) == world.agents[0]
     with pytest.raises(TokenRefusedError, match="used"):
         store.authorize(code, 1000)
+
+
+def test_latency_is_seeded_and_spreads_around_its_seconds():
+    latency = Latency(kind="lognormal", seconds=0.27, tail=0.05, factor=6)
+    first, again = (waits(latency, random.Random(7)) for _ in range(2))
+    seconds = [first() for _ in range(2000)]
+    assert seconds == [again() for _ in range(2000)]
+    assert 0.25 < median(seconds) < 0.3
+    assert 50 < sum(each > 1 for each in seconds) < 150
+    assert {waits(Latency(seconds=0.1), random.Random(7))() for _ in range(10)} == {0.1}
