@@ -59,8 +59,8 @@ class Pipeline:
         )
         self._group = asyncio.TaskGroup()
         self._fetching: list[asyncio.Task[None]] = []
+        self._stopped = False
         self.outcomes = Outcomes(settler)
-        self.stopped_by: ArkError | None = None
 
     async def run(self, fetcher: Fetcher) -> None:
         """Fetch, store and settle until no unit is left. Raises what ended the run early, but for a `stop`."""
@@ -79,10 +79,10 @@ class Pipeline:
             self._writer.close()
             await self._settler.flush()
 
-    def stop(self, reason: ArkError) -> None:
-        """Begin no unit any more; let calls under way end within GRACE. Safe to call from a signal handler."""
-        if self.stopped_by is None:
-            self.stopped_by = reason
+    def stop(self) -> None:
+        """Begin no unit any more; let calls under way end within GRACE."""
+        if not self._stopped:
+            self._stopped = True
             self._queue.stop()
             asyncio.get_running_loop().call_later(GRACE, self._cancel_fetching)
 
@@ -102,7 +102,7 @@ class Pipeline:
             await fetcher.advance(task)
 
     async def _drain(self) -> None:
-        limit = None if self.stopped_by is None else LAST_WRITES
+        limit = LAST_WRITES if self._stopped else None
         try:
             async with asyncio.timeout(limit):
                 await self._writer.drain()

@@ -108,7 +108,10 @@ def _print_table(latest: list["Run"]) -> None:
     table = Table(*COLUMNS, box=None, pad_edge=False)
     for run in latest:
         table.add_row(*_cells(run))
-    Console().print(table, markup=False)
+    console = Console()
+    # a narrow terminal breaks lines; cutting them would cut the ids that are to be copied
+    console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
+    console.print(table, markup=False)
 
 
 def _text(run: "Run", units: Iterator["UnitResult"]) -> Iterator[str]:
