@@ -1,5 +1,6 @@
 """`ark`: the door. Finds the command's module, loads the settings, and turns every error into one line."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -8,29 +9,28 @@ from pathlib import Path
 
 import click
 
-from ark.errors import ArkError, InternalError
+from ark.errors import ArkError, InternalError, UsageError
 from ark.redact import redact
-from ark.settings import load
 
 COMMANDS = {
-    "run": "handlers.cli.run",
-    "exec": "handlers.cli.run",
-    "rerun": "handlers.cli.run",
-    "runs": "handlers.cli.runs",
-    "show": "handlers.cli.runs",
-    "interfaces": "handlers.cli.interfaces",
-    "args": "handlers.cli.args",
-    "tables": "handlers.cli.tables",
-    "rows": "handlers.cli.tables",
-    "settings": "handlers.cli.services",
-    "doctor": "handlers.cli.services",
-    "simulate": "handlers.cli.simulate",
+    "run": ("run", "Run an interface on one job."),
+    "exec": ("run", "Run a whole command line that comes as one string."),
+    "rerun": ("run", "Take up what is open of a run."),
+    "runs": ("runs", "List the last runs."),
+    "show": ("runs", "Show one run and its units."),
+    "interfaces": ("interfaces", "List the interfaces and what follows them."),
+    "args": ("args", "Write, read or explain the encoded argument of a job."),
+    "tables": ("tables", "List the tables, create them, print their DDL."),
+    "rows": ("tables", "Print what a table holds."),
+    "settings": ("services", "Show every setting and where it came from."),
+    "doctor": ("services", "Try every service."),
+    "simulate": ("simulate", "Serve the media's APIs on this machine."),
 }
-"""Command -> the module that holds it under the same name (with a trailing underscore for Python's own words)."""
+"""Command -> its module in handlers.cli, where it has the same name (perhaps with a trailing underscore); what for."""
 
 
 class LazyGroup(click.Group):
-    """Loads a command's module when the command is asked for, so that `ark --help` stays quick."""
+    """Imports a command's module when the command is asked for: `ark --help` imports none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """All commands, in the order a newcomer meets them."""
@@ -40,9 +40,25 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(COMMANDS[cmd_name])
+        module = importlib.import_module(f"handlers.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that `args` begin with; UsageError with the nearest one there is."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            raise UsageError(
+                f"there is no command {args[0]!r}; " + (f"did you mean {near[0]}?" if near else "see ark -h")
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands, from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, purpose) for name, (_, purpose) in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -57,6 +73,8 @@ def cli(ctx: click.Context) -> None:
     ark rerun RUN --failed
     ark rows tenant_gdt_funds_get_v2 --date 2020-05-30 --limit 3
     """
+    from ark.settings import load
+
     ctx.obj = load(os.environ)
 
 
@@ -66,21 +84,25 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _guarded(arguments: list[str] | None) -> int:
+    """The command's exit code; whatever it raises is told."""
     try:
-        result = cli.main(arguments, prog_name="ark", standalone_mode=False)
+        code = cli.main(arguments, prog_name="ark", standalone_mode=False)
     except ArkError as error:
-        return _tell(str(error), error.exit_code)
+        code = _tell(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = error.exit_code
     except click.ClickException as error:
-        return _tell(error.format_message(), 2)
+        code = _tell(error.format_message(), UsageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _tell("interrupted", 130)
+        code = _tell("interrupted", 130)
     except BrokenPipeError:
         # Whoever read our output has left; what Python still holds of it must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        code = 0
     except Exception as error:  # noqa: BLE001 - the last door: every bug ends as one line and a crash file
-        return _crash(error)
-    return result if isinstance(result, int) else 0
+        code = _crash(error)
+    return code if isinstance(code, int) else 0
 
 
 def _tell(text: str, code: int) -> int:
