@@ -46,8 +46,7 @@ class Observers:
 
     def started(self, run: Run) -> None:
         """The first line: a run that is killed has told at least what it was."""
-        argument = self._subject.argv
-        log.info("run", id=run.run_id, interface=run.interface, version=version(), pid=run.pid, argument=argument)
+        log.info("run", id=run.run_id, interface=run.interface, version=version(), pid=run.pid, job=run.job)
         self._tell(LogType.JOB_START, f"{run.run_id} started")
 
     def crashed(self, error: Exception) -> None:

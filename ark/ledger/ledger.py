@@ -203,15 +203,17 @@ class Ledger:
         old = sa.and_(runs.c.pruned.is_(False), runs.c.status.in_(FINISHED), runs.c.finished_at < before)
         with self._database.read() as connection:
             numbers = connection.scalars(sa.select(runs.c.number).where(old)).all()
-        total = 0
-        for number in numbers:
-            while folded := self._fold(number, before):
-                total += folded
-        return total
+        return sum(self._fold(number, before) for number in numbers)
 
     def _fold(self, number: int, before: int) -> int:
+        """Many short transactions, so that no other process waits long."""
         with self._database.write() as connection:
-            return fold(connection, number, before)
+            total, after = fold(connection, number, before, None)
+        while after is not None:
+            with self._database.write() as connection:
+                folded, after = fold(connection, number, before, after)
+            total += folded
+        return total
 
     def _begin(self, connection: Connection, new: NewRun) -> Run:
         if new.trigger_key is not None:

@@ -8,9 +8,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ark.ledger.records import FINISHED, Figures, UnitKey
+from ark.ledger.records import FAILED, FINISHED, STATES, Figures, UnitKey
 from ark.ledger.tables import KEY, runs, units
 
+KEPT_BRIEFLY = tuple(state for state in STATES if state not in FAILED)
 FOLD = 5000
 """Units that one transaction folds, so that no other process waits long."""
 
@@ -52,20 +53,29 @@ def figures(connection: Connection, number: int) -> Figures:
     return _sum(_figures(folded), _count(connection, units.c.run == number))
 
 
-def fold(connection: Connection, number: int, before: int) -> int:
-    """Fold the next units of a run that finished before `before` (ms), but no failed ones; how many were folded."""
+def fold(connection: Connection, number: int, before: int, after: UnitKey | None) -> tuple[int, UnitKey | None]:
+    """Fold the next units behind `after` of a run that finished before `before` (ms), but no failed ones.
+
+    How many were folded, and behind which unit to go on; None: all are folded, or the run was taken up again.
+    """
     old = sa.and_(runs.c.number == number, runs.c.status.in_(FINISHED), runs.c.finished_at < before)
     run = connection.execute(sa.select(runs.c.folded).where(old).with_for_update()).one_or_none()
-    if run is None:
-        return 0  # taken up again in the meantime
-    foldable = sa.and_(units.c.run == number, units.c.state != "failed")
-    last = connection.execute(sa.select(*KEY).where(foldable).order_by(*KEY).offset(FOLD - 1).limit(1)).one_or_none()
-    chunk = foldable if last is None else sa.and_(foldable, sa.tuple_(*KEY) <= sa.tuple_(*last))
+    keys = [UnitKey._make(row) for row in page(connection, KEY, number, after, FOLD, KEPT_BRIEFLY)] if run else []
+    if run is None or not keys:
+        connection.execute(runs.update().where(old).values(pruned=True))
+        return 0, None
+    last = next(key for key in reversed(keys) if key.agent == keys[0].agent)
+    chunk = sa.and_(
+        units.c.run == number,
+        units.c.agent == last.agent,
+        units.c.account.between(keys[0].account, last.account),
+        units.c.state.in_(KEPT_BRIEFLY),
+    )
     counted = _count(connection, chunk)
     connection.execute(units.delete().where(chunk))
     folded = msgspec.json.encode(_sum(_figures(run.folded), counted)).decode()
-    connection.execute(runs.update().where(runs.c.number == number).values(folded=folded, pruned=last is None))
-    return counted.planned
+    connection.execute(runs.update().where(old).values(folded=folded))
+    return counted.planned, last
 
 
 def _count(connection: Connection, which: sa.ColumnElement[bool]) -> Figures:
