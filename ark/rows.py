@@ -5,7 +5,7 @@ A row key is `salt|yyyymmdd|account|agent[|more...]|tenant`, its fields declared
 `{"tenant_alias", "data", "timestamp"}` with the record's own bytes, as the medium sent them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -38,24 +38,39 @@ class RowKey:
             raise ValueError(f"a row key names each field once, not {fields}")
         self.fields = fields
 
-    def build(self, values: Mapping[str, str]) -> bytes:
-        """The key for `values`, one text per declared field but the salt.
+    def bind(self, known: Mapping[str, str]) -> "BoundKey":
+        """The key with the fields that are the same for many records; only the others are looked at for each."""
+        return BoundKey(self.fields, known)
 
-        Raises InputDataError naming the field that is empty, holds the separator or a control character.
-        """
-        parts = []
-        for field in self.fields:
-            value = values["account_id"][-1:] if field == "salt" else values[field]
-            if not value or SEPARATOR in value or not value.isprintable():
-                raise InputDataError(f"row key field {field!r} is {value!r}: it must be printable text without '|'")
-            parts.append(value)
+    def __repr__(self) -> str:
+        return SEPARATOR.join(self.fields)
+
+
+class BoundKey:
+    """A row key of which some fields are known. Raises InputDataError naming a field that cannot be in a key."""
+
+    def __init__(self, fields: Sequence[str], known: Mapping[str, str]) -> None:
+        if "account_id" in known:
+            known = {**known, "salt": known["account_id"][-1:]}
+        self._parts = [_checked(field, known[field]) if field in known else "" for field in fields]
+        self._open = [(place, field) for place, field in enumerate(fields) if field not in known]
+
+    def build(self, values: Mapping[str, str]) -> bytes:
+        """The key of the record whose own fields are `values`, one text per field that is not known."""
+        parts = self._parts.copy()
+        for place, field in self._open:
+            parts[place] = _checked(field, values["account_id"][-1:] if field == "salt" else values[field])
         key = SEPARATOR.join(parts).encode()
         if len(key) > MAX_KEY_BYTES:
             raise InputDataError(f"row key of {len(key)} bytes is longer than HBase takes ({MAX_KEY_BYTES})")
         return key
 
-    def __repr__(self) -> str:
-        return SEPARATOR.join(self.fields)
+
+def _checked(field: str, value: str) -> str:
+    """`value`, if it can be in a row key: not empty, no separator, nothing that cannot be seen."""
+    if value.isalnum() or (value and SEPARATOR not in value and value.isprintable()):
+        return value
+    raise InputDataError(f"row key field {field!r} is {value!r}: it must be printable text without '|'")
 
 
 def compact(day: date) -> str:

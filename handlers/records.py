@@ -1,6 +1,6 @@
 """From a medium's records to rows: the key fields are decoded, everything else stays the medium's own bytes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from ark.answers import excerpt
 from ark.errors import InputDataError, UnitError
-from ark.rows import Row, RowKey, compact
+from ark.rows import BoundKey, Row, RowKey, compact
 from ark.units import Unit
 from handlers.api import ApiHandler
 
@@ -18,8 +18,9 @@ ECHOES = ("account_id", "date")
 BY_ENGINE = ("salt", "date", "tenant", "agent_id")
 """Key fields that the unit always knows."""
 
-Collected = dict[bytes, str]
-"""Row key -> the first bytes of its record: what a unit has brought so far."""
+Collected = dict[bytes, bytes]
+"""Row key -> the first KEPT bytes of its record: what a unit has brought so far."""
+KEPT = 80
 
 
 class RecordReader:
@@ -41,21 +42,31 @@ class RecordReader:
         Raises UnitError for a record that is not an object, lacks a key field, belongs to another account or day, or
         has the same row key as another record of the unit (both are named).
         """
-        values = self._fixed | {"agent_id": unit.agent_id, "account_id": unit.account_id} | unit.variant
+        bound = self._bind(unit)
         rows = []
         for record in records:
             decoded = self._decode(record)
             self._check_echo(unit, decoded)
-            for field in self._from_record:
-                values[field] = str(getattr(decoded, field))
-            key = _key(self._handler.row_key, values, record)
+            key = self._key(bound, decoded, record)
             if key in collected:
-                raise UnitError(
-                    f"two records have one row key {key.decode()}: {collected[key]} and {excerpt(bytes(record))}"
-                )
-            collected[key] = excerpt(bytes(record), 60)
+                both = f"{excerpt(collected[key])} and {excerpt(bytes(record))}"
+                raise UnitError(f"two records have one row key {key.decode()}: {both}")
+            collected[key] = bytes(record)[:KEPT]
             rows.append(Row(key, b"".join((self._before, record, self._after))))
         return rows
+
+    def _bind(self, unit: Unit) -> BoundKey:
+        known = self._fixed | {"agent_id": unit.agent_id} | unit.variant
+        try:
+            return self._handler.row_key.bind(known | ({"account_id": unit.account_id} if unit.account_id else {}))
+        except InputDataError as error:
+            raise UnitError(str(error)) from None
+
+    def _key(self, bound: BoundKey, decoded: Any, record: Raw) -> bytes:  # noqa: ANN401 - a struct made for this table
+        try:
+            return bound.build({field: str(getattr(decoded, field)) for field in self._from_record})
+        except InputDataError as error:
+            raise UnitError(f"{error}, in {excerpt(bytes(record))}") from None
 
     def _decode(self, record: Raw) -> Any:  # noqa: ANN401 - a struct made for this table
         try:
@@ -82,10 +93,3 @@ def _shape(from_record: Sequence[str]) -> type[msgspec.Struct]:
     required: list[tuple[str, Any]] = [(field, int | str) for field in from_record]
     optional = [field for field in fields if field[0] not in from_record]
     return msgspec.defstruct("Record", [*required, *optional], gc=False)
-
-
-def _key(row_key: RowKey, values: Mapping[str, str], record: Raw) -> bytes:
-    try:
-        return row_key.build(values)
-    except InputDataError as error:
-        raise UnitError(f"{error}, in {excerpt(bytes(record))}") from None
