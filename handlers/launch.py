@@ -87,6 +87,7 @@ def _execute(
     finished(done)
     for trigger in ledger.pending_triggers(done.run_id) if follow else ():
         _send(settings, ledger, trigger, finished)
+    _prune(settings, ledger)
     return done
 
 
@@ -119,6 +120,17 @@ def _spawn(trigger: Trigger) -> None:
     child = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)  # noqa: S603 - own command
     if child.returncode:
         log.warning("next job ended with an error", job=trigger.job, exit=child.returncode)
+
+
+def _prune(settings: Settings, ledger: Ledger) -> None:
+    """Fold what is older than ledger.keep_days; the run has its result, whatever becomes of this."""
+    try:
+        folded = ledger.prune(settings.ledger.keep_days)
+    except ArkError as error:
+        log.warning("old units were not folded", error=str(error))
+    else:
+        if folded:
+            log.info("old units were folded into their runs' figures", units=folded)
 
 
 def _log_to_file(settings: Settings, interface: str, job: Job) -> None:

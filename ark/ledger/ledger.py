@@ -54,7 +54,7 @@ class Ledger:
     """Runs, their units and their next jobs.
 
     All methods block and may be called from any thread. Every write is one transaction and may be repeated after a
-    crash. All but `begin` and `runs` raise UsageError, with the nearest ids, for a run that is not there.
+    crash. Those that take a run_id raise UsageError, with the nearest ids, where there is no such run.
     """
 
     def __init__(self, database: Database, now: Callable[[], float]) -> None:

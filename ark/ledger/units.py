@@ -25,25 +25,29 @@ def page(
     states: Collection[str] = (),
 ) -> list[Any]:
     """Up to `limit` units behind `after` in the order of keys, in `states` or, where none are named, in any."""
-    wanted = sa.select(*columns).where(units.c.run == number).order_by(*KEY)
+    wanted = sa.select(*columns).where(units.c.run == number)
     if states:
         wanted = wanted.where(units.c.state.in_(states))
     found: list[Any] = []
-    for behind in _ranges(after):
+    for behind, order in _ranges(after):
         if len(found) < limit:
-            found += connection.execute(wanted.where(behind).limit(limit - len(found)))
+            found += connection.execute(wanted.where(behind).order_by(*order).limit(limit - len(found)))
     return found
 
 
-def _ranges(after: UnitKey | None) -> list[sa.ColumnElement[bool]]:
-    """The ranges of the primary key behind `after`; MySQL reads (a, b, c) > (...) from the run's first unit on."""
+def _ranges(after: UnitKey | None) -> list[tuple[sa.ColumnElement[bool], Sequence[sa.Column[Any]]]]:
+    """The ranges of the primary key behind `after`, each with the columns that still vary in it.
+
+    Only so does MySQL begin at `after` and stop at the limit: for (agent, account, variant) > (...) it reads the run
+    from its first unit, and it sorts where it is to order by a column that is fixed.
+    """
     if after is None:
-        return [sa.true()]
+        return [(sa.true(), KEY)]
     agent, account, variant = KEY
     return [
-        sa.and_(agent == after.agent, account == after.account, variant > after.variant),
-        sa.and_(agent == after.agent, account > after.account),
-        agent > after.agent,
+        (sa.and_(agent == after.agent, account == after.account, variant > after.variant), (variant,)),
+        (sa.and_(agent == after.agent, account > after.account), (account, variant)),
+        (agent > after.agent, KEY),
     ]
 
 

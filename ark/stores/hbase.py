@@ -63,7 +63,7 @@ class Gateway:
         parts = urlsplit(url)
         self.name = f"HBase at {parts.hostname}:{parts.port}"
         options = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        self._address = {"host": parts.hostname, "port": parts.port, "timeout": int(timeout * 1000), **options}
+        self._address = {"host": parts.hostname, "port": parts.port, "timeout": max(1, int(timeout * 1000)), **options}
         self._clock = clock
         self._lock = threading.Lock()
         self._idle: list[tuple[happybase.Connection, float]] = []
@@ -254,7 +254,9 @@ class HBaseStore:
             raise InputDataError(f"{where} refuses a row of {table}: {said}") from error
         if isinstance(error, Refused):
             raise ServiceDownError(f"{where} failed{f' on table {table}' if table else ''}: {said}") from error
-        raise ServiceDownError(f"{where} broke off: {said}; is hbase.url's transport and protocol right?") from error
+        raise ServiceDownError(
+            f"{where} broke off: {said}; try again, and check transport and protocol in hbase.url"
+        ) from error
 
     def _unfit(self, table: str, what: str) -> ConfigError:
         return ConfigError(f"table {table} in {self.name} {what}: compare it with `ark tables ddl {table}`")

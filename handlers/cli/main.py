@@ -96,10 +96,6 @@ def _guarded(arguments: list[str] | None) -> int:
         code = _tell(error.format_message(), UsageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         code = _tell("interrupted", 130)
-    except BrokenPipeError:
-        # Whoever read our output has left; what Python still holds of it must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:  # noqa: BLE001 - the last door: every bug ends as one line and a crash file
         code = _crash(error)
     return code if isinstance(code, int) else 0

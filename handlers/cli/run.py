@@ -1,5 +1,6 @@
 """`ark run`, `ark exec`, `ark rerun`: run an interface, and print the one line that schedulers read."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, TypedDict
 
@@ -158,6 +159,9 @@ def _concluded(done: "Run") -> int:
     """Print the result line, the last on stdout, and answer the exit code."""
     from ark.report import result_line
 
-    sys.stderr.flush()
-    click.echo(result_line(done))
+    try:
+        click.echo(result_line(done))
+    except BrokenPipeError:
+        # Whoever read our output has left: the run has its result all the same, and Python's own flush must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return done.exit_code or 0

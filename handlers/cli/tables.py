@@ -108,14 +108,12 @@ def rows(
     with closing(store):
         ranges = select(store, name, day=day.date() if day else None, account=account, prefix=prefix)
         cells = _cells(store, name, ranges, versions, limit)
-        if as_json:
-            for cell in cells:
-                click.echo(_json_line(cell))
-        elif on_terminal:
+        if on_terminal:
             _show(name, cells)
         else:
-            for cell in cells:
-                click.echo("\t".join(_texts(cell)))
+            line = _json_line if as_json else _plain_line
+            sys.stdout.buffer.writelines(line(cell) for cell in cells)  # click.echo would flush each line
+            sys.stdout.buffer.flush()
 
 
 def _cells(
@@ -134,12 +132,17 @@ def _cells(
 
 
 def _json_line(cell: Cell) -> bytes:
-    row, column, _, _ = _texts(cell)
     value = _compact_json(cell.value) or msgspec.json.encode(_text(cell.value))
-    return msgspec.json.encode({"row": row, "column": column, "timestamp": cell.timestamp, "value": msgspec.Raw(value)})
+    line = {"row": _text(cell.row), "column": _text(cell.column), "timestamp": cell.timestamp}
+    return msgspec.json.encode({**line, "value": msgspec.Raw(value)}) + b"\n"
+
+
+def _plain_line(cell: Cell) -> bytes:
+    return "\t".join(_texts(cell)).encode() + b"\n"
 
 
 def _texts(cell: Cell) -> tuple[str, str, str, str]:
+    """A cell for people's eyes."""
     when = datetime.fromtimestamp(cell.timestamp / 1000, SHANGHAI).isoformat(timespec="milliseconds")
     return _text(cell.row), _text(cell.column), when, _text(_compact_json(cell.value) or cell.value)
 

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from tests.bench.home import home
 CHECKOUT = Path(__file__).resolve().parents[2]
 CORES = sorted(os.sched_getaffinity(0))
 CLIENT, SERVER = CORES[:1], CORES[1:2] or CORES
+BYTECODE = tempfile.TemporaryDirectory(prefix="ark-bench-")
+"""Compiled modules of all measured processes."""
 LIMIT = 900
 """Seconds; a measured process that takes longer hangs."""
 
@@ -107,12 +110,12 @@ def on(cores: Sequence[int]) -> Iterator[None]:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """The environment with these settings of Ark's, and none of the developer's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ARK_")}
-    return kept | {f"ARK_{name.upper()}": str(value) for name, value in settings.items()}
+    """The environment with these settings of Ark's, and none of the developer's; bytecode is kept, as for a user."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARK_", "PYTHON"))}
+    return kept | {"PYTHONPYCACHEPREFIX": BYTECODE.name} | {f"ARK_{key.upper()}": str(settings[key]) for key in settings}
 
 
-def measured(module: str, options: dict, env: dict[str, str] | None = None) -> dict:
+def measured(module: str, options: dict, env: dict[str, str]) -> dict:
     """What the process `python -m tests.bench.MODULE` says of itself."""
     command = [sys.executable, "-m", f"tests.bench.{module}", json.dumps(options)]
     with on(CLIENT):
@@ -152,7 +155,7 @@ class Work:
                 "width": self.width,
                 "queries": self.queries,
             }
-            return Sample(**measured("bare", options), **server.tally())
+            return Sample(**measured("bare", options, environment()), **server.tally())
 
 
 def alternate(pairs: int, *sides: Callable[[], Sample]) -> list[list[Sample]]:

@@ -19,7 +19,7 @@ def run(pairs: int) -> list[Line]:  # noqa: ARG001 - the runs are short: always 
     bare, help_, first = [], [], []
     with home(1) as folder:
         env = environment(home=folder)
-        _first_request(env)  # makes the ledger
+        _first_request(env)  # makes the ledger, and the bytecode
         for _ in range(RUNS):
             bare.append(_wall((sys.executable, "-c", ""), env))
             help_.append(_wall((ARK, "--help"), env))

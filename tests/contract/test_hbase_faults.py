@@ -1,7 +1,6 @@
 """The real HBase behind a network that breaks: no wrong value, no false acknowledgement, nothing lost."""
 
 import random
-import signal
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from ark.rows import Row
 from ark.stores import hbase
 from ark.stores.hbase import Gateway, HBaseStore
 from ark.tables import Catalog
+from tests.interrupts import Interrupt, alarm
 from tests.proxy import Proxy
 
 CATALOG = Catalog({"families": ["info"], "compression": "NONE", "versions": 3, "splits": []}, {})
@@ -127,25 +127,8 @@ def test_a_connection_idle_for_long_is_not_used_again(services, table: str, mine
     assert used[4] is used[3]
 
 
-class Interrupt(BaseException):
-    """As KeyboardInterrupt: caught by nobody who catches Exception."""
-
-
-@pytest.fixture
-def alarm() -> Iterator[Callable[[float], None]]:
-    """Interrupts this thread after so many seconds; 0 calls it off."""
-
-    def interrupt(signum: int, frame: object) -> None:
-        raise Interrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
 def test_200_interrupted_calls_give_no_wrong_value_and_no_false_acknowledgement(
-    proxy: Proxy, store: HBaseStore, table: str, mine: bytes, alarm: Callable[[float], None]
+    proxy: Proxy, store: HBaseStore, table: str, mine: bytes
 ) -> None:
     put = rows(mine, 50)
     store.put(table, put, 5)
@@ -156,20 +139,21 @@ def test_200_interrupted_calls_give_no_wrong_value_and_no_false_acknowledgement(
     def is_wrong(row: Row) -> bool:
         return [cell.value for cell in store.scan(table, row.key, row.key + b"\x00", versions=3)] != [row.value]
 
-    while interrupted < 200:
-        row, other = chance.choice(put), chance.choice(put)
-        try:
-            alarm(chance.uniform(0.001, 0.012))
+    with alarm() as after:
+        while interrupted < 200:
+            row, other = chance.choice(put), chance.choice(put)
+            try:
+                after(chance.uniform(0.001, 0.012))
+                if chance.random() < 0.5:
+                    store.put(table, [row], 5)
+                wrong += is_wrong(row)
+                after(0)
+            except Interrupt:
+                interrupted += 1
             if chance.random() < 0.5:
-                store.put(table, [row], 5)
-            wrong += is_wrong(row)
-            alarm(0)
-        except Interrupt:
-            interrupted += 1
-        if chance.random() < 0.5:
-            with pytest.raises(TableMissingError):
-                store.put("nowhere", [other], 5)
-        wrong += is_wrong(other)
+                with pytest.raises(TableMissingError):
+                    store.put("nowhere", [other], 5)
+            wrong += is_wrong(other)
     assert wrong == 0
     proxy.delay = 0
     assert values(store, table, mine) == put
@@ -252,6 +236,6 @@ def test_a_disabled_table_is_told(direct: HBaseStore, unique: Callable[[str], st
 
 def test_a_gateway_that_speaks_otherwise_is_told(services) -> None:
     store = open_hbase(services.hbase_url + "?transport=buffered&protocol=compact", timeout=2)
-    with pytest.raises(ServiceDownError, match=r"is hbase\.url's transport and protocol right\?"):
+    with pytest.raises(ServiceDownError, match="check transport and protocol in hbase"):
         store.tables()
     store.close()

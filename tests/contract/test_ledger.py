@@ -356,14 +356,14 @@ def test_a_run_that_was_killed_while_planning_plans_again(ledger, opened):
 
 def test_old_units_are_folded_but_failed_ones_stay(ledger, clock, monkeypatch):
     monkeypatch.setattr(units, "FOLD", 3)
-    some = keys(12)
+    some = sorted([*keys(7), *keys(5, agent="2"), UnitKey("2", "10000000", "x=1")])
     old = finished(ledger, [failed(key) if key in some[::5] else verified(key) for key in some])
     unfinished = planned(ledger, keys(2))
     clock.seconds += 8 * DAY
     young = finished(ledger, [verified(key) for key in keys(2)])
-    assert ledger.prune(7) == 9
+    assert ledger.prune(7) == 10
     assert ledger.run(old.run_id) == old
-    assert ledger.figures(old.run_id) == Figures(12, 9, 3, 0, 18, 18, 6750)
+    assert ledger.figures(old.run_id) == Figures(13, 10, 3, 0, 20, 19, 7470)
     assert [unit.key for unit in ledger.units(old.run_id)] == some[::5]
     assert ledger.prune(7) == 0
     assert len(list(ledger.units(unfinished))) == len(list(ledger.units(young.run_id))) == 2

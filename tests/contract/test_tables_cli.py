@@ -1,6 +1,7 @@
 """`ark tables` and `ark rows`: the same command, the same answer, from both stores."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +97,17 @@ def test_rows_are_plain_lines_where_nobody_sits_before_a_terminal(ark: Callable[
         "0|20200610|10058170|24641|T1\tinfo:data\t1970-01-01T08:00:02.000+08:00\t"
         '{"data":{"cash":0.10,"name":"余额 [b]"},"timestamp":1588984341}\n'
     )
+
+
+def test_rows_are_a_table_before_a_terminal(
+    ark: Callable[..., Said], reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    said = ark("rows", reference)
+    assert "the first 100 rows; --limit N for more" in said.err
+    assert "0|20200610|10058170|24641|T1 │ info:data │ 1970-01-01T08:00:02.000+08:00 │" in said.out
+    assert '"name":"余额 [b]"' in said.out
 
 
 def test_a_missing_table_is_told(ark: Callable[..., Said], reference: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from ark.errors import LocalDiskError, TableMissingError
 from ark.rows import Row
 from ark.stores.embedded import EmbeddedStore
 from ark.tables import Catalog
+from tests.interrupts import Interrupt, alarm
 
 CATALOG = Catalog(
     {"families": ["info"], "compression": "NONE", "versions": 1, "splits": []},
@@ -97,29 +97,19 @@ for batch in range(10**6):
     assert len(found) - len(expected) in (0, 50), "a batch is there whole or not at all"
 
 
-class Interrupt(BaseException):
-    """As KeyboardInterrupt: caught by nobody who catches Exception."""
-
-
 def test_an_interrupted_put_leaves_no_part_of_its_transaction(store: EmbeddedStore) -> None:
-    def interrupt(signum: int, frame: object) -> None:
-        raise Interrupt
+    store.create("declared")
+    put = [Row(b"%06d" % n, b"x" * 500) for n in range(10_000)]
 
     def put_for_ever() -> None:
         for timestamp in count(1):
             store.put("declared", put, timestamp)
 
-    store.create("declared")
-    put = [Row(b"%06d" % n, b"x" * 500) for n in range(10_000)]
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
+    with alarm() as after:
         for seconds in (0.01, 0.02, 0.05, 0.1):
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+            after(seconds)
             with pytest.raises(Interrupt):
                 put_for_ever()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert len({cell.timestamp for cell in store.scan("declared", b"", b"")}) <= 1
     store.put("declared", put, 10**6)
     assert {cell.timestamp for cell in store.scan("declared", b"", b"")} == {10**6}
