@@ -1,0 +1,252 @@
+"""What becomes of a unit after each kind of answer, in virtual time: quota, retries, tokens, a medium that is gone."""
+
+import asyncio
+import itertools
+import json
+from collections import Counter
+from datetime import date
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ark.errors import LaterError, ServiceDownError, TokenError, TransportError
+from ark.http import Reply
+from ark.ledger import UnitKey
+from ark.quota import WindowGate
+from ark.units import Unit
+from handlers.fetcher import Fetcher
+from handlers.outcomes import Outcomes
+from handlers.queue import TaskQueue
+from handlers.records import RecordReader
+from handlers.task import Task
+from media.gdt.funds import GdtFunds
+from tests.virtual_time import run
+
+DAY = date(2020, 5, 30)
+LATENCY = 0.1
+GOOD = {"code": 0, "data": {"list": [{"fund_type": "FUND_TYPE_CASH"}]}}
+
+
+class ScriptedHttp:
+    """Answers each call after LATENCY with what `script(account, token, call number of the account)` says."""
+
+    def __init__(self, script) -> None:
+        self.script = script
+        self.calls = Counter()
+        self.nonces = set()
+
+    async def send(self, request, on_headers):
+        await asyncio.sleep(LATENCY)
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.url).query).items()}
+        assert query["nonce"] not in self.nonces
+        self.nonces.add(query["nonce"])
+        self.calls[query["account_id"]] += 1
+        answer = self.script(query["account_id"], query["access_token"], self.calls[query["account_id"]])
+        if isinstance(answer, Exception):
+            raise answer
+        status, body = answer if isinstance(answer, tuple) else (200, json.dumps(answer))
+        on_headers({})
+        return Reply(status, {"Retry-After": "7"} if status == 429 else {}, body.encode())
+
+
+class ScriptedTokens:
+    """Gives the first token that was not refused."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.left = list(tokens)
+        self.reads = 0
+
+    async def get(self, agent):
+        if not self.left:
+            raise TokenError(f"no token of agent {agent}")
+        return self.left[0]
+
+    async def refused(self, agent, token):
+        if token in self.left:
+            self.reads += 1
+            self.left.remove(token)
+
+
+class Result:
+    """What a run of the fetcher came to."""
+
+    def __init__(self) -> None:
+        self.units = {}
+        self.stopped_by = []
+        self.seconds = 0.0
+
+    def states(self) -> Counter:
+        return Counter(unit.state for unit in self.units.values())
+
+
+async def fetch(accounts: int, http: ScriptedHttp, tokens: ScriptedTokens, workers: int) -> Result:
+    result = Result()
+
+    class Sink:
+        def add(self, unit):
+            assert unit.key not in result.units, "settled twice"
+            result.units[unit.key] = unit
+
+    async def chunks():
+        tasks = (
+            Task(UnitKey("1", str(number), ""), Unit("T1", DAY, "1", str(number), {})) for number in range(accounts)
+        )
+        while chunk := list(itertools.islice(tasks, 100)):
+            yield chunk
+
+    queue, outcomes = TaskQueue(chunks()), Outcomes(Sink())
+
+    async def take(task, rows):
+        outcomes.stored(task, len(rows))
+        if task.complete():
+            outcomes.verified(task)
+
+    def stop(reason):
+        result.stopped_by.append(reason)
+        queue.stop()
+
+    fetcher = Fetcher(
+        GdtFunds(),
+        "https://api.e.qq.com",
+        3,
+        queue=queue,
+        http=http,
+        gate=WindowGate(60),
+        tokens=tokens,
+        reader=RecordReader(GdtFunds(), "T1", DAY, 1),
+        outcomes=outcomes,
+        take=take,
+        stop=stop,
+    )
+
+    async def work():
+        while (task := await queue.get()) is not None:
+            await fetcher.advance(task)
+
+    start = asyncio.get_running_loop().time()
+    await asyncio.gather(*(work() for _ in range(workers)))
+    result.seconds = asyncio.get_running_loop().time() - start
+    return result
+
+
+def outcome(script, accounts=30, workers=10, tokens=None):
+    http = ScriptedHttp(script)
+    return run(fetch(accounts, http, tokens or ScriptedTokens("token-one"), workers)), http
+
+
+def test_good_answers_are_verified_with_one_call_each():
+    result, http = outcome(lambda *_: GOOD, accounts=250)
+    assert result.states() == {"verified": 250}
+    assert set(http.calls.values()) == {1}
+    assert {unit.rows for unit in result.units.values()} == {1}
+
+
+def test_a_refusal_stops_everybody_for_a_window_and_costs_no_try():
+    seen = Counter()
+
+    def limited(_account, _token, _call):
+        minute = int(asyncio.get_running_loop().time() // 60)
+        seen[minute] += 1
+        return GOOD if seen[minute] <= 40 else {"code": 11017, "message": "limit"}
+
+    result, _ = outcome(limited, accounts=100, workers=10)
+    assert result.states() == {"verified": 100}
+    assert max(seen.values()) <= 40 + 10
+    assert 60 < result.seconds < 240
+
+
+def test_accounts_that_are_refused_while_others_pass_fail_with_that_reason():
+    def poisoned(account, _token, _call):
+        return {"code": 11017, "message": "limit"} if int(account) % 10 == 0 else GOOD
+
+    result, http = outcome(poisoned, accounts=700, workers=50)
+    assert result.states() == {"verified": 630, "failed": 70}
+    failed = [unit for unit in result.units.values() if unit.state == "failed"]
+    assert {int(unit.key.account) % 10 for unit in failed} == {0}
+    assert all("11017" in unit.reason and "5 windows" in unit.reason for unit in failed)
+    assert all(http.calls[unit.key.account] >= 5 for unit in failed)
+
+
+def test_a_quota_that_is_gone_for_some_windows_fails_nobody_who_has_company():
+    def drained(_account, _token, _call):
+        return GOOD if asyncio.get_running_loop().time() > 1000 + 600 else {"code": 11017, "message": "limit"}
+
+    result, _ = outcome(drained, accounts=500, workers=10)
+    assert result.states() == {"verified": 500}
+
+
+def test_retryable_codes_are_tried_three_times_and_the_last_reason_stays():
+    result, http = outcome(lambda account, _, call: {"code": 10000} if account == "3" or call < 3 else GOOD)
+    assert result.states() == {"verified": 29, "failed": 1}
+    assert http.calls["3"] == 3
+    assert "system busy (after 3 tries)" in result.units["1", "3", ""].reason
+
+
+def test_a_code_with_a_waiting_time_is_not_tried_before():
+    result, _ = outcome(lambda _a, _t, call: {"code": 51001} if call == 1 else GOOD, accounts=1, workers=1)
+    assert result.states() == {"verified": 1}
+    assert result.seconds >= 60
+
+
+@pytest.mark.parametrize(("status", "least"), [(502, 0.25), (429, 7)])
+def test_http_errors_without_a_body_code_are_tried_again(status, least):
+    result, _ = outcome(lambda _a, _t, call: (status, "<html>") if call == 1 else GOOD, accounts=1, workers=1)
+    assert result.states() == {"verified": 1}
+    assert result.seconds >= least
+
+
+def test_an_http_error_with_a_body_code_is_judged_by_the_code():
+    result, http = outcome(lambda *_: (500, json.dumps({"code": 18001, "message": "no"})), accounts=2)
+    assert result.states() == {"failed": 2}
+    assert set(http.calls.values()) == {1}
+
+
+@pytest.mark.parametrize("body", ["", "<html>", "null", '{"code":"0"}', '{"code":0}', '{"code":424242}'])
+def test_what_is_not_understood_fails_at_once_and_is_never_an_empty_page(body):
+    result, http = outcome(lambda *_: (200, body), accounts=5)
+    assert result.states() == {"failed": 5}
+    assert set(http.calls.values()) == {1}
+
+
+def test_a_refused_token_is_read_again_once_for_all_calls_under_way():
+    tokens = ScriptedTokens("old-token", "new-token")
+    result, http = outcome(lambda _a, token, _c: GOOD if token == "new-token" else {"code": 11000}, tokens=tokens)
+    assert result.states() == {"verified": 30}
+    assert tokens.reads == 1
+    assert sum(http.calls.values()) == 30 + 10
+
+
+def test_without_another_token_the_agents_units_fail_and_say_so():
+    result, http = outcome(lambda *_: {"code": 11002}, tokens=ScriptedTokens("old-token"))
+    assert result.states() == {"failed": 30}
+    assert all("no token of agent 1" in unit.reason for unit in result.units.values())
+    assert sum(http.calls.values()) == 10
+
+
+def test_accounts_that_cannot_be_read_are_skipped_with_the_reason():
+    result, _ = outcome(lambda account, *_: {"code": 32211, "message": "off"} if account == "7" else GOOD)
+    assert result.states() == {"verified": 29, "skipped": 1}
+    assert result.units["1", "7", ""].reason == "code 32211: advertiser account is inactive (off)"
+
+
+def test_a_spent_day_stops_the_run_and_leaves_the_rest_planned():
+    result, http = outcome(lambda account, *_: GOOD if int(account) < 20 else {"code": 11018}, accounts=500)
+    assert isinstance(result.stopped_by[0], LaterError)
+    assert result.states() == {"verified": 20}
+    assert sum(http.calls.values()) <= 20 + 10
+
+
+def test_a_medium_that_is_gone_stops_the_run_early():
+    result, http = outcome(lambda *_: TransportError("ConnectionRefusedError"), accounts=3000, workers=50)
+    assert isinstance(result.stopped_by[0], ServiceDownError)
+    assert sum(http.calls.values()) < 100
+
+
+def test_an_outage_of_seconds_is_sat_out():
+    def away(_account, _token, _call):
+        gone = 1003 < asyncio.get_running_loop().time() < 1003.4
+        return TransportError("ConnectionRefusedError") if gone else GOOD
+
+    result, _ = outcome(away, accounts=1000, workers=10)
+    assert result.states() == {"verified": 1000}
+    assert not result.stopped_by
