@@ -18,7 +18,8 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ark import embedded_redis, urls
+from ark import urls
+from ark.accounts import embedded_redis
 from ark.errors import ArkError, ConfigError, LocalDiskError, ServiceDownError
 from ark.redact import redact
 from ark.settings import CONF, MEDIA, Settings
@@ -81,7 +82,7 @@ def _applies(name: str, settings: Settings) -> bool:
 def _redis(settings: Settings) -> str:
     import asyncio
 
-    from ark.accounts import connect
+    from ark.accounts.directory import connect
 
     async def look() -> str:
         directory = await connect(settings)
@@ -105,7 +106,7 @@ def _hbase(settings: Settings) -> str:
 def _kafka(settings: Settings) -> str:
     if not settings.kafka.url:
         return f"not configured: events go to {settings.home / 'log'}"
-    from ark.kafka_events import connect
+    from ark.observers.kafka_events import connect
 
     connect(settings.kafka.url).close(timeout=0)
     return settings.kafka.url

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import click
 import msgspec
 
-from ark.accounts import Directory, connect
+from ark.accounts.directory import Directory, connect
+from ark.accounts.keys import Keys
 from ark.job import Job
-from ark.keys import Keys
 from ark.redact import MASK
 from ark.rows import compact
 from ark.settings import Settings

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 from secrets import token_hex
 
-from ark.accounts import Tokens
+from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
 from ark.errors import ArkError, LaterError, ServiceDownError, TokenError, TransportError, UnitError
 from ark.http import HttpClient, Reply, worth_another_try

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from ark.argument import nearest, shown
+from ark.accounts.keys import Keys
 from ark.errors import ConfigError, UsageError
 from ark.job import Job
-from ark.keys import Keys
+from ark.job.argument import nearest, shown
 from ark.settings import CONF
 from handlers.registry import find
 

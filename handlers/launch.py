@@ -14,11 +14,11 @@ import msgspec
 import structlog
 import uvloop
 
-from ark import logs
 from ark.clock import today
 from ark.errors import ArkError
 from ark.job import Job, decode, encode, from_wire, to_wire
 from ark.ledger import FAILED, OPEN, AlreadyRunError, Ledger, NewRun, Run, Trigger, open_ledger
+from ark.observers import logs
 from ark.redact import redact
 from ark.rows import compact
 from ark.settings import Settings

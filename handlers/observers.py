@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 import structlog
 
-from ark.alerts import open_alerts
 from ark.errors import ArkError
-from ark.events import LogType, Subject, open_events, record, version
 from ark.job import Job, encode
 from ark.ledger import Run
+from ark.observers.alerts import open_alerts
+from ark.observers.event_log import open_events
+from ark.observers.events import LogType, Subject, record, version
 from ark.settings import Settings
 from handlers.api import ApiHandler
 from handlers.outcomes import Failures

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from ark.accounts import AccountList
+from ark.accounts.account_list import AccountList
 from ark.errors import ArkError, UnitError
 from ark.rows import Row
 from ark.settings import Settings

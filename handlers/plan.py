@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import structlog
 
-from ark.accounts import Directory
+from ark.accounts.directory import Directory
+from ark.accounts.keys import Keys
 from ark.errors import EmptyListError
 from ark.job import Job
-from ark.keys import Keys
 from ark.ledger import Ledger, UnitKey, UnitResult
 from ark.units import Unit, spell
 from handlers.api import ApiHandler

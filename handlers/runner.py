@@ -13,16 +13,17 @@ from functools import partial
 
 import structlog
 
-from ark.accounts import connect
+from ark.accounts.account_list import AccountList
+from ark.accounts.directory import connect
+from ark.accounts.keys import Keys
+from ark.accounts.tokens import Tokens
 from ark.errors import ArkError, InternalError, LaterError, ServiceDownError, StoppedError, TokenError
 from ark.http import HttpClient
 from ark.job import Job
-from ark.keys import Keys
 from ark.ledger import Figures, Ledger, Run, Trigger
 from ark.quota import WindowGate
 from ark.settings import Settings
 from ark.stores import open_sink
-from ark.tokens import Tokens
 from handlers import progress
 from handlers.api import ApiHandler
 from handlers.fetcher import Fetcher
@@ -101,7 +102,7 @@ class Runner:
                 await plan.make(directory, keys)
             http = await stack.enter_async_context(HttpClient(settings.http))
             queue = TaskQueue(plan.tasks(states))
-            lists = partial(directory.account_list, getattr(keys, handler.fills or "accounts"))
+            lists = partial(AccountList, directory, getattr(keys, handler.fills or "accounts"))
             settler = Settler(partial(self._call, self._ledger.settle, self._run.run_id))
             self._pipeline = pipeline = Pipeline(handler, settings, sink, version, settler, queue, lists)
             fetcher = Fetcher(

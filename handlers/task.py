@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ark.accounts import AccountList
+from ark.accounts.account_list import AccountList
 from ark.answers import Answer, PageInfo
 from ark.errors import UnitError
 from ark.ledger import UnitKey, UnitResult

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ark.errors import ConfigError, InputDataError, TableMissingError, UsageError
 from ark.rows import MAX_KEY_BYTES, Row, compact
-from ark.tables import catalog, check_name
+from ark.stores.tables import catalog, check_name
 
 if TYPE_CHECKING:
     from ark.settings import Settings

@@ -19,7 +19,7 @@ from pathlib import Path
 from ark.errors import ArkError, InputDataError, LocalDiskError, ServiceDownError
 from ark.rows import COLUMN, Row
 from ark.stores import Cell, check_rows, missing
-from ark.tables import Catalog, check_name
+from ark.stores.tables import Catalog, check_name
 
 SUFFIX = ".sqlite"
 BUSY_SECONDS = 30.0

@@ -15,7 +15,7 @@ import msgspec
 from ark.errors import InputDataError, LocalDiskError, UsageError
 from ark.rows import Row
 from ark.stores import check_rows
-from ark.tables import check_name
+from ark.stores.tables import check_name
 
 TENANT = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*")
 

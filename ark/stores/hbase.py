@@ -33,7 +33,7 @@ from thriftpy2.transport import TTransportException
 from ark.errors import ConfigError, InputDataError, ServiceDownError
 from ark.rows import COLUMN, Row
 from ark.stores import Cell, batches, check_rows, missing
-from ark.tables import Catalog, check_name
+from ark.stores.tables import Catalog, check_name
 
 logger = logging.getLogger(__name__)
 

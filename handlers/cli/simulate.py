@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ark.accounts.keys import Keys
 from ark.clock import today
 from ark.errors import ConfigError
-from ark.keys import Keys
 from ark.settings import Settings
 
 if TYPE_CHECKING:
-    from ark.accounts import Directory
+    from ark.accounts.directory import Directory
 
 SIMULATOR = "media.simulator"
 """Named, not imported: handlers stand below media."""
@@ -57,7 +57,7 @@ def _loaded(path: Path | None) -> Any:  # noqa: ANN401 -- the simulator's scenar
 
 async def _fill(settings: Settings, scenario: Any) -> None:  # noqa: ANN401 -- as above
     """Put every agent of the scenario in place of what Redis knew about it."""
-    from ark.accounts import connect
+    from ark.accounts.directory import connect
 
     try:
         worlds = importlib.import_module(f"{SIMULATOR}.world").worlds(scenario)
@@ -93,7 +93,9 @@ async def _put_accounts(directory: "Directory", keys: Keys, world: Any, agent: A
         with directory.translated("ZREMRANGEBYSCORE", keys.accounts):
             await directory.client.zremrangebyscore(keys.accounts, int(agent.id), int(agent.id))
         return
-    accounts = directory.account_list(keys.accounts, agent.id)
+    from ark.accounts.account_list import AccountList
+
+    accounts = AccountList(directory, keys.accounts, agent.id)
     for start in range(0, agent.size, ACCOUNTS_AT_ONCE):
         await accounts.add(list(world.accounts(agent, start, start + ACCOUNTS_AT_ONCE)))
     taken = await accounts.publish()

@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from ark.clock import SHANGHAI
-from ark.ranges import select
 from ark.settings import Settings
 from ark.stores import Cell, Store, open_store, open_table
-from ark.tables import catalog
+from ark.stores.ranges import select
+from ark.stores.tables import catalog
 
 TERMINAL_ROWS = 100
 

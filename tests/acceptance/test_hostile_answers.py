@@ -3,14 +3,14 @@
 import json
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.acceptance.conftest import DATE, Ark, Said, ended, staged
-from tests.hostile import CLOSE, HEADERS, RESET, Call, Ending, answer, bomb, good, hostile, zipped
+from tests.hostile import CLOSE, RESET, Call, Ending, answer, bomb, good, hostile, zipped
 
 FUNDS_TABLE = "tenant_gdt_funds_get_v2"
 DAILY_TABLE = "tenant_gdt_daily_report_ad_v3"
@@ -71,7 +71,7 @@ def replaced(**fields: Any) -> str:
 
 
 DEEP = "[" * 100_000
-BIG = "9" * 5000
+BIG, TOO_BIG = "9" * 4000, "9" * 5000
 RETRIED: dict[str, tuple["bytes | float | Ending", ...]] = {
     "closed without an answer": (CLOSE,),
     "reset without an answer": (RESET,),
@@ -81,15 +81,20 @@ RETRIED: dict[str, tuple["bytes | float | Ending", ...]] = {
     "one byte at a time": (head(), *[b" ", 0.4] * 50),
     "reset after half of the body": (answer(GOOD)[:-20], RESET),
     "body shorter than declared": (answer(GOOD, headers={"Content-Length": str(len(GOOD) + 9)}), CLOSE),
-    "chunks that are none": (answer("banana\r\n", headers={"Content-Length": None, "Transfer-Encoding": "chunked"}), CLOSE),
-    "chunks without an end": (answer("5\r\n{\"cod\r\n", headers={"Content-Length": None, "Transfer-Encoding": "chunked"}), CLOSE),
+    "chunks that are none": (
+        answer("banana\r\n", headers={"Content-Length": None, "Transfer-Encoding": "chunked"}),
+        CLOSE,
+    ),
+    "chunks without an end": (
+        answer('5\r\n{"cod\r\n', headers={"Content-Length": None, "Transfer-Encoding": "chunked"}),
+        CLOSE,
+    ),
     "no HTTP at all": (b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n", CLOSE),
     "length that is no number": (answer(GOOD, headers={"Content-Length": "many"}), CLOSE),
     "two lengths": (answer(GOOD, headers={"content-length": "5"}), CLOSE),
     "a header of 10 MB": (answer(GOOD, headers={"X-Padding": "x" * 10_000_000}), CLOSE),
     "100,000 headers": (answer(GOOD, headers={f"X-{n}": "x" for n in range(100_000)}), CLOSE),
     "gzip that is none": (answer(GOOD, headers={"Content-Encoding": "gzip"}),),
-    "gzip cut short": (answer(zipped(GOOD.encode())[:-12], headers={"Content-Encoding": "gzip"}),),
     "HTML with 502": (answer(HTML, 502, {"Content-Type": "text/html"}),),
     "nothing with 502": (answer("", 502),),
     "503 with a pause": (answer(HTML, 503, {"Retry-After": "1"}),),
@@ -129,6 +134,7 @@ CASES: dict[str, Case] = {
     "NUL": fails(GOOD.encode() + b"\0"),
     "nested 100,000 deep": fails(DEEP),
     "nested deep in a record": fails(replaced(memo="XX").replace('"XX"', DEEP + "]" * 100_000)),
+    "gzip cut short": fails(zipped(GOOD.encode())[:-12], headers={"Content-Encoding": "gzip"}),
     "larger than the limit": fails(" " * (1 << 20) + GOOD, "max_body"),
     # a code that is none
     "code as text": fails(GOOD.replace('"code": 0', '"code": "0"')),
@@ -136,14 +142,16 @@ CASES: dict[str, Case] = {
     "code null": fails(GOOD.replace('"code": 0', '"code": null')),
     "code true": fails(GOOD.replace('"code": 0', '"code": true')),
     "no code": fails('{"message":"","data":{"list":[]}}'),
-    "code of 5000 digits": fails(GOOD.replace('"code": 0', f'"code": {BIG}'), ""),
+    "code of 5000 digits": fails(GOOD.replace('"code": 0', f'"code": {TOO_BIG}')),
     "code beyond 64 bits": fails(GOOD.replace('"code": 0', '"code": 36893488147419103232'), ""),
     "negative code beside rows": fails(GOOD.replace('"code": 0', '"code": -1'), "code -1"),
     "two codes": fails(GOOD.replace('"code": 0', '"code": 0, "code": 31033'), "31033"),
     "code with 404": fails('{"code":12007,"message":"unknown"}', "12007", status=404),
     "code with data of another shape": fails('{"code":31033,"message":"no","data":[]}', "31033"),
     "message of another shape": fails('{"code":31033,"message":{"x":1}}', ""),
-    "message with control characters": fails('{"code":31033,"message":"a\\nARK_RESULT {}\\u001b[2J\\u202e\\u0000"}', "31033"),
+    "message with control characters": fails(
+        '{"code":31033,"message":"a\\nARK_RESULT {}\\u001b[2J\\u202e\\u0000"}', "31033"
+    ),
     "message without an end": fails(json.dumps({"code": 31033, "message": "余" * 100_000}), "31033"),
     # success without what it promises
     "no data": fails('{"code":0,"message":""}'),
@@ -152,7 +160,9 @@ CASES: dict[str, Case] = {
     "data a text": fails('{"code":0,"data":""}'),
     "list an object": fails('{"code":0,"data":{"list":{}}}'),
     "list a text": fails('{"code":0,"data":{"list":"none"}}'),
-    "no list beside a total": fails('{"code":0,"data":{"page_info":{"page":1,"page_size":10,"total_number":3,"total_page":1}}}', ""),
+    "no list beside a total": fails(
+        '{"code":0,"data":{"page_info":{"page":1,"page_size":10,"total_number":3,"total_page":1}}}', ""
+    ),
     # records that cannot be kept
     "a record that is null": fails('{"code":0,"data":{"list":[null]}}', "record"),
     "a record that is a list": fails('{"code":0,"data":{"list":[[]]}}', "record"),
@@ -162,7 +172,7 @@ CASES: dict[str, Case] = {
     "a key that is a fraction": fails(replaced(fund_type=1.5), "fund_type"),
     "a key with a separator": fails(replaced(fund_type="A|B"), "fund_type"),
     "a key of 40,000 letters": fails(replaced(fund_type="A" * 40_000), ""),
-    "a key of 5000 digits": fails(good(CASH).replace('"FUND_TYPE_CASH"', BIG), ""),
+    "a key of 5000 digits": fails(good(CASH).replace('"FUND_TYPE_CASH"', TOO_BIG), ""),
     "a record twice": fails(good(CASH, CASH), "row key"),
     "two records of one key": fails(good(CASH, CASH | {"balance": 7}), "row key"),
     "another account's record": fails(good(CASH | {"account_id": 42}), "account 42"),
@@ -183,16 +193,14 @@ CASES: dict[str, Case] = {
     "no content type": passes(headers={"Content-Type": None}),
     "gzip": passes(zipped(GOOD.encode()), headers={"Content-Encoding": "gzip"}),
     "answered with 500": passes(status=500),
-    "103 before it": Case(
-        always(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", answer(GOOD)), "verified", rows=2
+    "103 before it": Case(always(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", answer(GOOD)), "verified", rows=2),
+    "in 3 pieces": Case(
+        always(answer(GOOD)[:40], 0.1, answer(GOOD)[40:-9], 0.1, answer(GOOD)[-9:]), "verified", rows=2
     ),
-    "in 3 pieces": Case(always(answer(GOOD)[:40], 0.1, answer(GOOD)[40:-9], 0.1, answer(GOOD)[-9:]), "verified", rows=2),
     "refused with 429": Case(first(answer('{"code":11017,"message":""}', 429)), "verified", requests=2, rows=2),
-    "its own account": Case(
-        lambda call: (answer(good(CASH | {"account_id": int(call.account)})),), "verified", rows=1
-    ),
+    "its own account": Case(lambda call: (answer(good(CASH | {"account_id": int(call.account)})),), "verified", rows=1),
     "numbers beyond 64 bits": passes(replaced(balance=2**70), 1),
-    "a number of 5000 digits": passes(good(CASH).replace("120000", BIG), 1),
+    "a number of 4000 digits": passes(good(CASH).replace("120000", BIG), 1),
     "an unknown kind of fund": passes(replaced(fund_type="GENERAL_余额"), 1),
     **{
         f"quota header {value!r}": passes(headers={"X-RateLimit-Remaining": value})
@@ -288,12 +296,16 @@ PAGES: dict[str, Case] = {
         lambda call: (of_two(call) if call.page == 1 or call.number == 2 else CLOSE,), "verified", requests=3, rows=2
     ),
     "an account id as text": Case(
-        lambda call: (answer(good(ad(call, 1, account_id=call.account), page=1, page_size=1, total_number=1, total_page=1)),),
+        lambda call: (
+            answer(good(ad(call, 1, account_id=call.account), page=1, page_size=1, total_number=1, total_page=1)),
+        ),
         "verified",
         rows=1,
     ),
     "another account among its own": Case(
-        lambda call: (answer(good(ad(call, 1), ad(call, 2, account_id=42), page=1, page_size=2, total_number=2, total_page=1)),),
+        lambda call: (
+            answer(good(ad(call, 1), ad(call, 2, account_id=42), page=1, page_size=2, total_number=2, total_page=1)),
+        ),
         "failed",
         "account 42",
     ),
@@ -339,9 +351,7 @@ def played(ark: Ark, directory: Any, interface: str, table: str, cases: Mapping[
             strangers = 0
             while _accepted(other):
                 strangers += 1
-            return Outcome(
-                said, ark, units, ark.rows(table), server.calls, strangers, f"token-of-{here.tenant}"
-            )
+            return Outcome(said, ark, units, ark.rows(table), server.calls, strangers, f"token-of-{here.tenant}")
 
 
 def _accepted(listener: socket.socket) -> bool:
@@ -459,8 +469,7 @@ def test_a_bomb_is_defused_in_little_memory(ark: Ark, directory: Any) -> None:
         units = ark.units(said.result["run_id"])
     assert (said.code, said.result["verified"], said.result["failed"]) == (3, 1, 5)
     assert "max_body" in units[accounts[0]]["reason"]
-    print(f"peak RSS {peak >> 20} MiB")
-    assert peak < 250 << 20
+    assert peak < 250 << 20, f"peak RSS {peak >> 20} MiB"
 
 
 def resident(pid: int) -> int:

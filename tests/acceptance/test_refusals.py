@@ -35,7 +35,7 @@ def test_every_tenth_account_is_refused_for_ever_and_the_run_ends_all_the_same(s
         assert "refused in" in units[account]["reason"]
         assert "tries" not in units[account]["reason"]
         assert units[account]["requests"] > 3  # more often than http.attempts: a refusal is no try
-    assert told["refused"] == here.calls()["codes"]["11017"]
+    assert told["refused"] == here.calls()["fault_kinds"]["code"]
     assert {key.split("|")[2] for key in here.ark.rows(FUNDS_TABLE)} == set(here.accounts) - refused
 
 
@@ -47,7 +47,9 @@ def test_the_quota_of_everybody_fails_nobody(stage: Staging) -> None:
 
 
 def test_a_busy_system_is_asked_again_and_an_unknown_code_is_not(stage: Staging) -> None:
-    busy, unknown, dead = [{"kind": "code", "code": code, "attempts": tries} for code, tries in ((10000, 2), (424242, 0), (10000, 0))]
+    busy, unknown, dead = [
+        {"kind": "code", "code": code, "attempts": tries} for code, tries in ((10000, 2), (424242, 0), (10000, 0))
+    ]
     here = stage(12)
     some = here.accounts
     here.change(
@@ -156,7 +158,7 @@ class Reads:
         self._thread = threading.Thread(target=self._count, daemon=True)
         self._thread.start()
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._here.redis.set(f"end of {self._key}", "", ex=1)
         self._thread.join(10)
         self._monitor.__exit__(None, None, None)

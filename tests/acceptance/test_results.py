@@ -180,7 +180,9 @@ def test_the_short_forms_take_tenant_and_date_from_the_key(stage: Staging) -> No
 
 
 def argument(here: Simulated, **more: Any) -> str:
-    said = here.ark("args", "encode", "-g", here.agent, "-k", here.key, *(word for pair in more.items() for word in pair))
+    said = here.ark(
+        "args", "encode", "-g", here.agent, "-k", here.key, *(word for pair in more.items() for word in pair)
+    )
     assert said.code == 0
     return said.out.strip()
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -160,9 +161,21 @@ def test_the_command_line_of_the_process_names_no_token(stage: Staging) -> None:
     token = here.media.directory()[0]["token"]
     running = here.start()
     under_way(here, 10)
-    for name in ("cmdline", "environ"):
-        with open(f"/proc/{running.pid}/{name}", "rb") as file:
-            assert token.encode() not in file.read()
-    with open(f"/proc/{running.pid}/cmdline", "rb") as file:
-        assert re.search(rb"python[^\0]*\0-m\0handlers\.cli\0run\0", file.read())  # exec: no shell in between
+    process = Path(f"/proc/{running.pid}")
+    command_line = (process / "cmdline").read_bytes()
+    assert token.encode() not in command_line + (process / "environ").read_bytes()
+    assert re.search(rb"python[^\0]*\0-m\0handlers\.cli\0run\0", command_line)  # exec: no shell in between
     assert ended(running).code == 0
+
+
+def test_a_next_job_in_a_process_of_its_own_does_not_outlive_us(stage: Staging) -> None:
+    here = stage(60)
+    here.change(latency={"seconds": 0.3}, objects={"ads": [1]})
+    running = here.ark.start(*here.words("gdt.funds"), http_concurrency=10, next_dispatch="subprocess")
+    wait_for(lambda: here.calls("daily_reports/get")["requests"] > 10)
+    running.send_signal(signal.SIGTERM)
+    assert ended(running).code == 143
+    before = here.calls("daily_reports/get")["requests"]
+    time.sleep(1)
+    assert here.calls("daily_reports/get")["requests"] == before
+    assert here.calls("hourly_reports/get")["requests"] == 0

@@ -112,14 +112,18 @@ def on(cores: Sequence[int]) -> Iterator[None]:
 def environment(**settings: object) -> dict[str, str]:
     """The environment with these settings of Ark's, and none of the developer's; bytecode is kept, as for a user."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARK_", "PYTHON"))}
-    return kept | {"PYTHONPYCACHEPREFIX": BYTECODE.name} | {f"ARK_{key.upper()}": str(settings[key]) for key in settings}
+    return (
+        kept | {"PYTHONPYCACHEPREFIX": BYTECODE.name} | {f"ARK_{key.upper()}": str(settings[key]) for key in settings}
+    )
 
 
 def measured(module: str, options: dict, env: dict[str, str]) -> dict:
     """What the process `python -m tests.bench.MODULE` says of itself."""
     command = [sys.executable, "-m", f"tests.bench.{module}", json.dumps(options)]
     with on(CLIENT):
-        done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, env=env, timeout=LIMIT, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=CHECKOUT, env=env, timeout=LIMIT, check=False
+        )
     if done.returncode:
         raise CannotMeasureError(f"{module}: exit {done.returncode}, {done.stderr.strip().rpartition(chr(10))[2]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -22,7 +22,7 @@ def accounts(number):
 @contextmanager
 def home(number):
     """A home for `number` accounts, gone after the block."""
-    from ark import embedded_redis
+    from ark.accounts import embedded_redis
 
     folder = Path(tempfile.mkdtemp(prefix="ark-"))
     try:
@@ -34,7 +34,7 @@ def home(number):
 
 
 async def _fill(folder, number):
-    from ark.accounts import connect
+    from ark.accounts.directory import connect
     from ark.settings import load
 
     directory = await connect(load({"ARK_HOME": str(folder)}))

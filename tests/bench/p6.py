@@ -10,6 +10,8 @@ def run(pairs: int) -> list[Line]:
     return [
         ratio("P6", "wall of 7,481 calls x 1 row", [it.wall for it in ark], [it.wall for it in bare], "<= 1.1"),
         figure("P6", "  Ark's wall", [it.wall for it in ark], "s"),
-        figure("P6", "  Ark before the first and after the last call", [it.wall - it.last + it.first for it in ark], "s"),
+        figure(
+            "P6", "  Ark before the first and after the last call", [it.wall - it.last + it.first for it in ark], "s"
+        ),
         figure("P6", "  bare pool's wall", [it.wall for it in bare], "s"),
     ]

@@ -97,7 +97,12 @@ def envelope(rows):
 def record(number):
     """Figures as a report has them, and a text that brings the record to ROW_BYTES."""
     figures = {name: 7919 * (number + 1) * place for place, name in enumerate(_FIGURES, 1)}
-    shown = {"account_id": int("1" + "0" * 7), "fund_type": f"FUND_{number}", "ad_id": 300_000_000 + number, "date": DATE}
+    shown = {
+        "account_id": int("1" + "0" * 7),
+        "fund_type": f"FUND_{number}",
+        "ad_id": 300_000_000 + number,
+        "date": DATE,
+    }
     text = json.dumps(shown | figures | {"promoted_object_id": ""}, separators=(",", ":"))
     return shown | figures | {"promoted_object_id": "x" * (ROW_BYTES - len(text))}
 

@@ -12,12 +12,14 @@ from Hbase_thrift import BatchMutation, Mutation
 
 from ark.rows import COLUMN, Row
 from ark.stores.hbase import HBaseStore
-from ark.tables import catalog
+from ark.stores.tables import catalog
 
 ROWS, BATCH, CONNECTIONS = 100_000, 1000, 4
 WARM_UP = 2
 """Rounds of each side before the first that counts; 200,000 rows of one side at least."""
-VALUE = json.dumps({"tenant_alias": "T100117", "data": {f"figure_{n}": 7919 * n for n in range(30)}, "timestamp": 1}).encode()
+VALUE = json.dumps(
+    {"tenant_alias": "T100117", "data": {f"figure_{n}": 7919 * n for n in range(30)}, "timestamp": 1}
+).encode()
 VALUE += b" " * (700 - len(VALUE))
 _numbers = count(10_000_000 + int(time.time()) % 1_000_000 * 1_000)
 

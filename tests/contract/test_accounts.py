@@ -8,8 +8,12 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from redis import exceptions
 
-from ark import accounts, embedded_redis
-from ark.accounts import Directory, Keys, Tokens, connect, translate
+from ark.accounts import directory as accounts
+from ark.accounts import embedded_redis
+from ark.accounts.account_list import AccountList
+from ark.accounts.directory import Directory, connect, translate
+from ark.accounts.keys import Keys
+from ark.accounts.tokens import Tokens
 from ark.errors import (
     ArkError,
     ConfigError,
@@ -107,7 +111,7 @@ async def test_readers_see_the_old_list_or_the_new_one(directory, key):
 
     async def replace():
         for ids in [*(new, old) * 5, new]:
-            drafted = directory.account_list(key, AGENT)
+            drafted = AccountList(directory, key, AGENT)
             await drafted.add(sorted(ids))
             await drafted.publish()
 
@@ -371,7 +375,7 @@ async def test_a_redis_that_is_down_meanwhile_is_waited_for_a_minute(directory, 
 @scenario
 async def test_a_new_list_replaces_only_the_agents_own(directory, key):
     await directory.client.zadd(key, members(1, 5) | {"99": int(OTHER)})
-    drafted = directory.account_list(key, AGENT)
+    drafted = AccountList(directory, key, AGENT)
     await drafted.add(["4", "5"])
     assert await read(directory, key) == {"1", "2", "3", "4"}
     await drafted.add(["5", "6"])
@@ -382,7 +386,7 @@ async def test_a_new_list_replaces_only_the_agents_own(directory, key):
 
 @scenario
 async def test_a_first_list_makes_the_key(directory, key):
-    drafted = directory.account_list(key, AGENT)
+    drafted = AccountList(directory, key, AGENT)
     await drafted.add([str(account) for account in range(2500)])
     assert await drafted.publish() == []
     assert len(await read(directory, key)) == 2500
@@ -391,14 +395,14 @@ async def test_a_first_list_makes_the_key(directory, key):
 @scenario
 async def test_an_account_of_another_agent_stays_there_and_is_told(directory, key):
     await directory.client.zadd(key, {"7": int(OTHER)})
-    drafted = directory.account_list(key, AGENT)
+    drafted = AccountList(directory, key, AGENT)
     await drafted.add(["6", "7"])
     assert await drafted.publish() == [f"7 (agent {OTHER})"]
     assert await read(directory, key) == {"6"}
     assert await read(directory, key, OTHER) == {"7"}
 
     await directory.client.zadd(key, {str(account): int(OTHER) for account in range(20)})
-    drafted = directory.account_list(key, AGENT)
+    drafted = AccountList(directory, key, AGENT)
     await drafted.add([str(account) for account in range(21)])
     told = await drafted.publish()
     assert len(told) == 6
@@ -409,7 +413,7 @@ async def test_an_account_of_another_agent_stays_there_and_is_told(directory, ke
 @scenario
 async def test_a_transaction_whose_answer_was_lost_may_run_again(directory, key):
     await directory.client.zadd(key, members(1, 5) | {"7": int(OTHER)})
-    drafted = directory.account_list(key, AGENT)
+    drafted = AccountList(directory, key, AGENT)
     await drafted.add(["6", "7"])
     assert await drafted._replace() == await drafted._replace() == (1, [(b"7", float(OTHER))])
     assert await read(directory, key) == {"6"}
@@ -419,7 +423,7 @@ async def test_a_transaction_whose_answer_was_lost_may_run_again(directory, key)
 async def test_a_list_may_be_dropped(directory, key):
     before = set(await directory.client.keys("ark:tmp:*"))
     await directory.client.zadd(key, members(1, 5))
-    drafted = directory.account_list(key, AGENT)
+    drafted = AccountList(directory, key, AGENT)
     await drafted.add(["6"])
     (draft,) = set(await directory.client.keys("ark:tmp:*")) - before
     assert 0 < await directory.client.ttl(draft) <= 3600
@@ -433,7 +437,7 @@ async def test_publishing_cleans_up_and_keeps_the_time_to_live(directory, key):
     before = set(await directory.client.keys("ark:tmp:*"))
     await directory.client.zadd(key, members(1, 5))
     await directory.client.expire(key, 1000)
-    drafted = directory.account_list(key, AGENT)
+    drafted = AccountList(directory, key, AGENT)
     await drafted.add(["6"])
     await drafted.publish()
     assert 990 <= await directory.client.ttl(key) <= 1000
@@ -444,9 +448,9 @@ async def test_publishing_cleans_up_and_keeps_the_time_to_live(directory, key):
 async def test_an_empty_or_lost_list_erases_nothing(directory, key):
     await directory.client.zadd(key, members(1, 5))
     with pytest.raises(EmptyListError, match=f"no account of agent {AGENT} was listed: {key} stays as it was"):
-        await directory.account_list(key, AGENT).publish()
+        await AccountList(directory, key, AGENT).publish()
     for last_step in ("add", "publish"):
-        drafted = directory.account_list(key, AGENT)
+        drafted = AccountList(directory, key, AGENT)
         await drafted.add(["6"])
         await directory.client.unlink(*await directory.client.keys("ark:tmp:*"))
         with pytest.raises(ServiceDownError, match=f"lost the new accounts of agent {AGENT}"):
@@ -459,7 +463,7 @@ async def test_an_empty_or_lost_list_erases_nothing(directory, key):
 async def test_only_account_ids_are_taken(directory, key):
     for bad in ("", "abc", "1|2", "\ud800", " 1"):
         with pytest.raises(InputDataError, match="is no account id"):
-            await directory.account_list(key, AGENT).add(["1", bad])
+            await AccountList(directory, key, AGENT).add(["1", bad])
 
 
 # -- servers that refuse or are away
@@ -507,7 +511,7 @@ def test_a_replica_can_be_read_but_not_written(ark_home):
     async def go():
         async with aclosing(await connected(url)) as directory:
             await directory.client.zadd("key", {"1": int(AGENT)})
-            drafted = directory.account_list("key", AGENT)
+            drafted = AccountList(directory, "key", AGENT)
             await drafted.add(["2"])
             await directory.client.replicaof("127.0.0.1", "1")
             assert await read(directory, "key") == {"1"}

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from sentry_sdk.transport import Transport
 
-from ark.alerts import KINDS, OTHER, NoAlerts, open_alerts
+from ark.observers.alerts import KINDS, OTHER, NoAlerts, open_alerts
 from ark.redact import register
 
 CANARY = "canary/of+alerts=9b1d余"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from ark import embedded_redis
-from ark.embedded_redis import ensure, pid, stop
+from ark.accounts import embedded_redis
+from ark.accounts.embedded_redis import ensure, pid, stop
 from ark.errors import ConfigError, LocalDiskError, ServiceDownError
 
 BUNDLED = embedded_redis._bundled()
 RACER = """
 import sys
 from pathlib import Path
-from ark.embedded_redis import ensure
+from ark.accounts.embedded_redis import ensure
 print("ready", flush=True)
 sys.stdin.readline()
 print(ensure(Path(sys.argv[1]), sys.argv[2]))

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from ark.errors import ConfigError, ServiceDownError, TableMissingError
-from ark.ranges import prefixed
 from ark.rows import Row
 from ark.stores import hbase
 from ark.stores.hbase import Gateway, HBaseStore
-from ark.tables import Catalog
+from ark.stores.ranges import prefixed
+from ark.stores.tables import Catalog
 from tests.interrupts import Interrupt, alarm
 from tests.proxy import Proxy
 

@@ -10,8 +10,8 @@ import kafka.client_async
 import pytest
 from kafka import KafkaConsumer
 
-from ark.events import LogType, Subject, record
-from ark.kafka_events import RETRY, KafkaEvents, connect
+from ark.observers.events import LogType, Subject, record
+from ark.observers.kafka_events import RETRY, KafkaEvents, connect
 
 pytestmark = pytest.mark.services
 

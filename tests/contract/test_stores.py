@@ -10,12 +10,12 @@ from typing import NamedTuple
 import pytest
 
 from ark.errors import InputDataError, TableMissingError, UsageError
-from ark.ranges import prefixed, select
 from ark.rows import Row
 from ark.stores import Cell, Store
 from ark.stores.embedded import EmbeddedStore
 from ark.stores.hbase import HBaseStore
-from ark.tables import Catalog
+from ark.stores.ranges import prefixed, select
+from ark.stores.tables import Catalog
 
 LAYOUT = {"families": ["info", "col"], "compression": "SNAPPY", "versions": 1, "splits": []}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from ark import embedded_redis
+from ark.accounts import embedded_redis
 from tests.simulator import Media
 
 ROOT = Path(__file__).parents[2]

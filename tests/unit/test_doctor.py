@@ -8,7 +8,7 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
-from ark import embedded_redis
+from ark.accounts import embedded_redis
 from ark.errors import ServiceDownError
 from ark.settings import load
 from handlers import doctor

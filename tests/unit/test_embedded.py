@@ -15,7 +15,7 @@ import pytest
 from ark.errors import LocalDiskError, TableMissingError
 from ark.rows import Row
 from ark.stores.embedded import EmbeddedStore
-from ark.tables import Catalog
+from ark.stores.tables import Catalog
 from tests.interrupts import Interrupt, alarm
 
 CATALOG = Catalog(
@@ -77,7 +77,7 @@ import sys
 from pathlib import Path
 from ark.rows import Row
 from ark.stores.embedded import EmbeddedStore
-from ark.tables import Catalog
+from ark.stores.tables import Catalog
 store = EmbeddedStore(Path(sys.argv[1]), Catalog({}, {}))
 for batch in range(10**6):
     store.put("versioned", [Row(b"%d|%d" % (row, batch), b"%d" % batch) for row in range(50)], 5)

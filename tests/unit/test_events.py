@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ark.append import AppendFile
-from ark.events import MAX_RECORD, FileEvents, LogType, Subject, encode, open_events, record
-from ark.kafka_events import QUEUE, RETRY, KafkaEvents
+from ark.observers.append import AppendFile
+from ark.observers.event_log import FileEvents, open_events
+from ark.observers.events import MAX_RECORD, LogType, Subject, encode, record
+from ark.observers.kafka_events import QUEUE, RETRY, KafkaEvents
 from ark.redact import CUT, register
 
 SUBJECT = Subject(
@@ -143,7 +144,7 @@ def test_without_kafka_records_are_lines_of_a_file_under_home(tmp_path):
 
 APPEND = """
 import pathlib, sys
-from ark.append import AppendFile
+from ark.observers.append import AppendFile
 file = AppendFile(pathlib.Path(sys.argv[1]), print)
 for number in range(300):
     file.write(f"{sys.argv[2]}-{number}-".encode() + b"x" * 3000)
@@ -323,8 +324,8 @@ def test_what_the_queue_cannot_hold_is_spilled_at_once(tmp_path):
 
 
 def test_a_thread_that_is_stuck_loses_no_record(tmp_path, monkeypatch):
-    monkeypatch.setattr("ark.kafka_events.FLUSH", 0.01)
-    monkeypatch.setattr("ark.kafka_events.FORCE", 0.01)
+    monkeypatch.setattr("ark.observers.kafka_events.FLUSH", 0.01)
+    monkeypatch.setattr("ark.observers.kafka_events.FORCE", 0.01)
     never = threading.Event()
     events = on_kafka(tmp_path, lambda _brokers: never.wait())
     emit(events, "a", "b")

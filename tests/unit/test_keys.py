@@ -2,9 +2,9 @@ from datetime import date
 
 import pytest
 
-from ark import keys
+from ark.accounts import keys
+from ark.accounts.keys import Keys
 from ark.errors import ConfigError
-from ark.keys import Keys
 
 DAY = date(2020, 5, 30)
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 import structlog
 
-from ark.logs import configure, escape
+from ark.observers.logs import configure, escape
 from ark.redact import register
 
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 (debug|info|warning|error|critical) *  ?\S")
@@ -201,7 +201,7 @@ def test_a_text_without_end_is_cut(stream):
 def test_what_python_prints_by_itself_goes_through_the_log_in_any_locale(tmp_path):
     program = """
 import threading, warnings
-from ark.logs import configure
+from ark.observers.logs import configure
 from ark.redact import register
 
 class Dying:
@@ -229,6 +229,8 @@ del del_me
 
 
 def test_structlog_is_loaded_only_where_lines_are_written():
-    program = "import sys, ark.redact, ark.events; print({'structlog', 'kafka', 'sentry_sdk'} & set(sys.modules))"
+    program = (
+        "import sys, ark.redact, ark.observers.events; print({'structlog', 'kafka', 'sentry_sdk'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ark.errors import ConfigError, InputDataError, UsageError
-from ark.ranges import prefixed
 from ark.rows import Row
 from ark.stores import batches, check_rows
-from ark.tables import Catalog, catalog, load
+from ark.stores.ranges import prefixed
+from ark.stores.tables import Catalog, catalog, load
 
 LAYOUT = {"families": ["info"], "compression": "NONE", "versions": 1, "splits": []}
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from ark.append import AppendFile
-from ark.events import Record, encode
+from ark.observers.append import AppendFile
+from ark.observers.events import Record, encode
 from ark.redact import redact_error
 
 log = logging.getLogger(__name__)

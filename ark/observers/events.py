@@ -1,30 +1,20 @@
-"""The event log: what each run tells the world, one record per event, on the topic `{medium}_api_log`.
+"""Events: what each run tells the world, one record per event, on the topic `{medium}_api_log`.
 
 The record's nine keys of seed 003 §3.2 are what readers rely on and never change; the others are named as Elastic's
-common schema names them. `EventLog` is the port: Kafka where it is configured, else JSON lines under ARK_HOME/log.
-Nothing here can fail or slow a run.
+common schema names them. Nothing here can fail or slow a run.
 """
 
 import functools
-import logging
 import os
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from ark.append import AppendFile
 from ark.clock import SHANGHAI
 from ark.redact import CUT, redact_to, redact_value
-
-if TYPE_CHECKING:
-    from ark.settings import Settings
-
-log = logging.getLogger(__name__)
 
 MAX_RECORD = 64 * 1024
 """Bytes of a record as JSON; what is longer is cut, its texts end in CUT."""
@@ -152,40 +142,3 @@ def _size(event: Record) -> int:
     except (OverflowError, msgspec.EncodeError):  # a number that JSON's encoder does not take
         event.update({key: str(value) for key, value in event.items() if not isinstance(value, str)})
         return len(encode(event))
-
-
-class EventLog(Protocol):
-    """Where records go. No method raises, and `emit` never waits for anybody."""
-
-    def emit(self, event: Record) -> None:
-        """Hand over one record."""
-
-    def close(self) -> int:
-        """Send what is left, within a few seconds; the number of records that did not arrive."""
-
-
-class FileEvents:
-    """Records as JSON lines in a file that all processes of this machine append to."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = AppendFile(path, log.warning)
-
-    def emit(self, event: Record) -> None:
-        """Append one record."""
-        self._file.write(encode(event))
-
-    def close(self) -> int:
-        """The number of records that the disk refused."""
-        self._file.close()
-        return self._file.lost
-
-
-def open_events(settings: "Settings", medium: str) -> EventLog:
-    """The event log of one medium, as `kafka.url` says; nothing is connected before the first record."""
-    topic = f"{medium}_api_log"
-    folder = settings.home / "log"
-    if not settings.kafka.url:
-        return FileEvents(folder / f"{topic}.jsonl")
-    from ark.kafka_events import KafkaEvents
-
-    return KafkaEvents(settings.kafka.url, topic, folder / f"{topic}.spill.jsonl")

@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from ark import argument
-from ark.argument import nearest, shown
 from ark.errors import UsageError
-from ark.wire import FIELDS, checked, how, iso
+from ark.job import argument
+from ark.job.argument import nearest, shown
+from ark.job.wire import FIELDS, checked, how, iso
 
 Output = Literal["HBASE", "FILE", "NONE"]
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ark.argument import shown
 from ark.errors import UsageError
+from ark.job.argument import shown
 
 MAX_TEXT = 512
 MAX_COUNT = 2**31 - 1

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
-from ark.append import AppendFile
+from ark.observers.append import AppendFile
 from ark.redact import redact, redact_to
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from ark.events import version
+from ark.observers.events import version
 from ark.redact import redact_error, redact_to, redact_value
 
 if TYPE_CHECKING:

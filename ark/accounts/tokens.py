@@ -3,13 +3,10 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
+from ark.accounts.directory import Directory
+from ark.accounts.keys import Keys
 from ark.errors import ServiceDownError, TokenError
-from ark.keys import Keys
-
-if TYPE_CHECKING:
-    from ark.accounts import Directory
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between the tries to read a new token while Redis is down in the middle of a run: one minute in all."""
@@ -19,7 +16,7 @@ class Tokens:
     """The tokens of one tenant's agents, read once and again when the medium refuses one."""
 
     def __init__(
-        self, directory: "Directory", keys: Keys, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self, directory: Directory, keys: Keys, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
         self._directory, self._keys, self._sleep = directory, keys, sleep
         self._known: dict[str, list[str]] = {}

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
+from secrets import token_hex
 from typing import Any
 
 from redis import exceptions
@@ -15,17 +16,16 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from ark import embedded_redis
-from ark.account_list import CHUNK, EXPIRY, AccountList, private_key
+from ark.accounts import embedded_redis
+from ark.accounts.members import EXAMPLES, LIMIT, Faults, is_account, is_agent, score_of, shown
 from ark.errors import ArkError, ConfigError, EmptyListError, InternalError, ServiceDownError, TokenError
-from ark.keys import Keys
-from ark.members import EXAMPLES, LIMIT, Faults, is_account, is_agent, score_of, shown
 from ark.redact import register
 from ark.settings import Settings
-from ark.tokens import Tokens
 
-__all__ = ["AccountList", "Directory", "Keys", "Tokens", "connect"]
-
+CHUNK = 1000
+"""Members per command."""
+EXPIRY = 3600
+"""Seconds after which a private key that nobody came back for is gone."""
 START = 4.5
 """Seconds in which a Redis that is needed has to answer first."""
 
@@ -65,6 +65,11 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[ArkError], str], ...] = (
     ),
 )
 """Foreign error -> what it means here; the first that fits. What is in none of them is a bug of ours."""
+
+
+def private_key() -> str:
+    """A new key that nobody else knows."""
+    return f"ark:tmp:{token_hex(8)}"
 
 
 async def connect(settings: Settings) -> "Directory":
@@ -174,10 +179,6 @@ class Directory:
         """How many members `key` has; 0 where it does not exist."""
         with self.translated("ZCARD", key):
             return int(await _reply(self.client.zcard(key)))
-
-    def account_list(self, key: str, agent: str) -> "AccountList":
-        """A new list that is to replace the accounts of `agent` in `key`."""
-        return AccountList(self, key, agent)
 
     @contextmanager
     def translated(self, command: str, key: str = "") -> Iterator[None]:

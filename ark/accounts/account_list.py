@@ -2,25 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ark.accounts.directory import CHUNK, EXPIRY, Directory, private_key
+from ark.accounts.members import EXAMPLES, is_account, score_of
 from ark.errors import EmptyListError, InputDataError, ServiceDownError
-from ark.members import EXAMPLES, is_account, score_of
-
-if TYPE_CHECKING:
-    from ark.accounts import Directory
-
-CHUNK = 1000
-"""Members per command."""
-
-EXPIRY = 3600
-"""Seconds after which a private key that nobody came back for is gone."""
-
-
-def private_key() -> str:
-    """A new key that nobody else knows."""
-    return f"ark:tmp:{token_hex(8)}"
 
 
 class AccountList:
@@ -29,7 +15,7 @@ class AccountList:
     Readers see the old list or the new one. Nothing changes before `publish`.
     """
 
-    def __init__(self, directory: "Directory", key: str, agent: str) -> None:
+    def __init__(self, directory: Directory, key: str, agent: str) -> None:
         self._directory, self._key, self._agent = directory, key, agent
         self._score = score_of(agent)
         self._draft = private_key()
