@@ -63,6 +63,9 @@ class HttpClient:
             headers={"Accept": "application/json", "User-Agent": "ark"},
             trust_env=False,
         )
+        # aiohttp would repeat a GET by itself when a kept connection turns out to be closed: with the same nonce, and
+        # uncounted. Tries are decided in one place, so its repeating is switched off; it has no public switch.
+        self._session._retry_connection = False  # noqa: SLF001
 
     async def __aenter__(self) -> Self:
         return self

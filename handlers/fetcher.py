@@ -184,12 +184,13 @@ class Fetcher:
     def _try_again(self, task: Task, error: UnitError, pause: float = 0) -> None:
         """Back-off outside of any slot; after the last try the unit fails with what came last."""
         task.tries += 1
-        if task.tries >= self._attempts:
-            tries = f"{error} (after {task.tries} tries)"
-            self._fail(task, UnitError(tries, code=error.code, trace=error.trace or task.trace))
+        tries = task.restarts + 1 if isinstance(error, ListMovedError) else task.tries
+        if tries >= self._attempts:
+            reason = f"{error} (after {tries} tries)"
+            self._fail(task, UnitError(reason, code=error.code, trace=error.trace or task.trace))
             return
         pause = pause or getattr(error, "pause", 0)
-        backoff = min(FIRST_BACKOFF * 2 ** (task.tries - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+        backoff = min(FIRST_BACKOFF * 2 ** (tries - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter
         again = task.restarted() if isinstance(error, ListMovedError) else task
         self._queue.give_back_later(again, max(pause, backoff))
 

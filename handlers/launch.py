@@ -5,6 +5,7 @@ starting it twice makes one run.
 """
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ import structlog
 import uvloop
 
 from ark.clock import today
-from ark.errors import ArkError
+from ark.errors import ArkError, ServiceDownError
 from ark.job import Job, decode, encode, from_wire, to_wire
 from ark.ledger import FAILED, OPEN, AlreadyRunError, Ledger, NewRun, Run, Trigger, open_ledger
 from ark.observers import logs
@@ -28,6 +29,10 @@ from handlers.registry import find, names
 from handlers.runner import Runner
 
 log = structlog.get_logger(__name__)
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+SIGNALLED = {128 + number for number in STOPPING}
+"""Exit codes of a run that a signal has stopped."""
 
 Finished = Callable[[Run], None]
 """Told about every run that has ended, the followers' as well."""
@@ -86,7 +91,9 @@ def _execute(
         done = loop.run(runner.execute(states, lambda run: _followers(jobs, run, job) if follow else ()))
     finished(done)
     for trigger in ledger.pending_triggers(done.run_id) if follow else ():
-        _send(settings, ledger, trigger, finished)
+        ended = _send(settings, ledger, trigger, finished)
+        if ended in SIGNALLED:  # whoever stops a next job stops the process, and what was to come after it
+            return msgspec.structs.replace(done, exit_code=ended)
     _prune(settings, ledger)
     return done
 
@@ -98,28 +105,42 @@ def _followers(jobs: Jobs, run: Run, job: Job) -> list[Trigger]:
     ]
 
 
-def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finished) -> None:
-    """Start a next job here or as a process of its own; an error of it is told and does not touch this run's result."""
+def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finished) -> int | None:
+    """Start a next job here or as a process of its own, and answer its exit code where it began.
+
+    An error of it is told and does not touch this run's result.
+    """
+    code = None
     try:
         if settings.next.dispatch == "subprocess":
-            _spawn(trigger)
+            code = _spawn(trigger)
+            if not ledger.has_started(trigger.key):
+                raise ServiceDownError(f"its process ended with {code} before the run began")
         else:
             job = decode(trigger.argument, today())
-            run(settings, trigger.job, job, finished, follow=True, trigger_key=trigger.key)
+            code = run(settings, trigger.job, job, finished, follow=True, trigger_key=trigger.key).exit_code
     except AlreadyRunError as already:
         log.info("next job was started before", job=trigger.job, run=already.run_id)
     except ArkError as error:
         log.error("next job did not start; `ark rerun` of this run tries again", job=trigger.job, error=str(error))  # noqa: TRY400
-        return
+        return None
     ledger.mark_sent(trigger.key)
+    return code
 
 
-def _spawn(trigger: Trigger) -> None:
-    """Run the next job in a child process and wait for it; its output joins our stderr."""
+def _spawn(trigger: Trigger) -> int:
+    """Run the next job in a child process and wait for it; its output joins our stderr, our signals go to it."""
     command = [sys.executable, "-m", "handlers.cli", "run", trigger.job, trigger.argument, "--trigger-key", trigger.key]
-    child = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)  # noqa: S603 - own command
-    if child.returncode:
-        log.warning("next job ended with an error", job=trigger.job, exit=child.returncode)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr) as child:  # noqa: S603 - own command
+        before = {number: signal.signal(number, lambda n, _: child.send_signal(n)) for number in STOPPING}
+        try:
+            code = child.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    if code:
+        log.warning("next job ended with an error", job=trigger.job, exit=code)
+    return code if code >= 0 else 128 - code
 
 
 def _prune(settings: Settings, ledger: Ledger) -> None:

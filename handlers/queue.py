@@ -103,7 +103,14 @@ class TaskQueue:
         if self._alarm is not None:
             self._alarm.cancel()
         first = self._delayed[0][0] if self._delayed else None
-        self._alarm = asyncio.get_running_loop().call_at(first, self._wake_one) if first is not None else None
+        self._alarm = asyncio.get_running_loop().call_at(first, self._ring) if first is not None else None
+
+    def _ring(self) -> None:
+        """A back-off is over; a loop whose timers count whole milliseconds may ring too early."""
+        if self._delayed and self._delayed[0][0] > asyncio.get_running_loop().time():
+            self._set_alarm()
+        else:
+            self._wake_one()
 
     def _wake_one(self) -> None:
         while self._idle:

@@ -20,7 +20,7 @@ from ark.accounts.tokens import Tokens
 from ark.errors import ArkError, InternalError, LaterError, ServiceDownError, StoppedError, TokenError
 from ark.http import HttpClient
 from ark.job import Job
-from ark.ledger import Figures, Ledger, Run, Trigger
+from ark.ledger import OPEN, Figures, Ledger, Run, Trigger
 from ark.quota import WindowGate
 from ark.settings import Settings
 from ark.stores import open_sink
@@ -55,7 +55,7 @@ class Runner:
         try:
             observers.started(self._run)
             error = await self._guarded(states, observers)
-            run = await self._finish(error, time.monotonic() - started, followers)
+            run = await self._finish(states, error, time.monotonic() - started, followers)
             observers.ended(run, error, self._pipeline.outcomes.failures if self._pipeline else {})
         finally:
             self._call.close()
@@ -125,11 +125,15 @@ class Runner:
                 raise ServiceDownError(f"{handler.medium} at {medium.url} answered none of the run's calls")
 
     async def _finish(
-        self, error: ArkError | None, seconds: float, followers: Callable[[Run], Sequence[Trigger]]
+        self,
+        states: Sequence[str],
+        error: ArkError | None,
+        seconds: float,
+        followers: Callable[[Run], Sequence[Trigger]],
     ) -> Run:
         """The result, counted from the units in the ledger, and with it what is to follow."""
         figures = await self._call(self._ledger.figures, self._run.run_id)
-        if figures.open and error is None:
+        if figures.open and error is None and set(OPEN) <= set(states):
             error = InternalError(f"{figures.open} units are open although the run has ended: a bug of Ark")
         outcomes = self._pipeline.outcomes if self._pipeline else None
         status, exit_code = conclude(figures, error, list(outcomes.failures.values()) if outcomes else [])
@@ -166,7 +170,7 @@ def conclude(figures: Figures, error: ArkError | None, failures: Sequence[Failur
         return "stopped", error.exit_code
     if error is not None:
         return "failed", error.exit_code
-    if not figures.failed:
+    if not (figures.failed or figures.open):
         return "done", 0
     refused = failures and all(failure.token for failure in failures)
     return "partial" if figures.verified else "failed", TokenError.exit_code if refused else 3

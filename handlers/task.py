@@ -24,6 +24,8 @@ class Task:
     page: int = 1
     tries: int = 0
     """Tries of the current call that count: transport troubles and retryable codes."""
+    restarts: int = 0
+    """How often the list moved and was read again from its first page."""
     refusals: int = 0
     """Rounds of the gate in which this unit was refused while others passed."""
     refused_round: int = 0
@@ -48,15 +50,15 @@ class Task:
         Raises UnitError where the pages contradict what the medium declares: never a short list taken for a whole one.
         """
         self.received += records
-        self.tries = 0
-        if not page_size:
+        if page_size:
+            self._check(answer.page_info, records, reach)
+            self.fetched = self.received == self.declared
+            self.page += 1
+        else:
+            if answer.page_info is not None and answer.page_info.total_number != records:
+                raise UnitError(f"{answer.page_info.total_number} records were declared, {records} came")
             self.fetched = True
-            return
-        if answer.page_info is None:
-            raise UnitError("the answer has no page_info: whether the list is whole cannot be known")
-        self._check(answer.page_info, records, reach)
-        self.fetched = self.received == self.declared
-        self.page += 1
+        self.tries = 0
 
     def restarted(self) -> "Task":
         """The same unit from its first page; rows that were stored are stored again under the same keys."""
@@ -64,7 +66,7 @@ class Task:
             self.key,
             self.unit,
             begun=True,
-            tries=self.tries,
+            restarts=self.restarts + 1,
             refusals=self.refusals,
             refused_round=self.refused_round,
             passes_seen=self.passes_seen,
@@ -92,7 +94,9 @@ class Task:
             self.trace,
         )
 
-    def _check(self, info: PageInfo, records: int, reach: int) -> None:
+    def _check(self, info: PageInfo | None, records: int, reach: int) -> None:
+        if info is None:
+            raise UnitError("the answer has no page_info: whether the list is whole cannot be known")
         if info.page != self.page:
             raise UnitError(f"page {self.page} was asked for, page {info.page} was answered")
         if self.declared is not None and info.total_number != self.declared:
@@ -100,7 +104,9 @@ class Task:
                 f"the list changed while it was read: {self.declared} records, then {info.total_number}"
             )
         self.declared = info.total_number
-        pages = -(-info.total_number // info.page_size) if info.page_size > 0 else 0
+        if info.page_size < 1:
+            raise UnitError(f"page_info names pages of {info.page_size} records")
+        pages = -(-info.total_number // info.page_size)
         if info.total_number and info.total_page != pages:
             raise UnitError(
                 f"page_info contradicts itself: {info.total_number} records by {info.page_size} are {pages} pages,"

@@ -169,6 +169,11 @@ class Ledger:
         with self._database.write() as connection:
             connection.execute(triggers.update().where(pending).values(sent_at=self._ms()))
 
+    def has_started(self, trigger_key: str) -> bool:
+        """Whether a run has begun under this key."""
+        with self._database.read() as connection:
+            return connection.scalar(sa.select(runs.c.run_id).where(runs.c.trigger_key == trigger_key)) is not None
+
     def runs(self, limit: int = 20) -> list[Run]:
         """The last runs, newest first."""
         with self._database.read() as connection:
@@ -290,5 +295,5 @@ def _line(text: str) -> str:
 
 
 def _trace(trace: str) -> str:
-    """A trace id is the medium's: it may be anything."""
-    return trace if len(trace) <= TRACE_LENGTH and trace.isascii() else _line(trace)[:TRACE_LENGTH]
+    """A trace id is the medium's: it may be anything, our token too."""
+    return redact(trace) if len(trace) <= TRACE_LENGTH and trace.isalnum() else _line(trace)[:TRACE_LENGTH]

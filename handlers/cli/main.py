@@ -5,7 +5,9 @@ import importlib
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -80,7 +82,14 @@ def cli(ctx: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code; every error is one line on stderr."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     sys.exit(_guarded(arguments))
+
+
+def _nowhere() -> TextIO:
+    """Stands for a stream that was closed before we began (`2>&-`)."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _guarded(arguments: list[str] | None) -> int:
@@ -103,7 +112,8 @@ def _guarded(arguments: list[str] | None) -> int:
 
 def _tell(text: str, code: int) -> int:
     line = " ".join(redact(text).split())
-    click.echo(f"ark: {line}", err=True)
+    with suppress(OSError):
+        click.echo(f"ark: {line}", err=True)
     return code
 
 

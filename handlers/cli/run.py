@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypedDict
 
 import click
@@ -75,7 +76,7 @@ def run(
     job = _job(settings, name, argument, flags)
     _check(job, find(name).medium, find(name).by, everything=everything)
     if shard:
-        click.echo(f"shard {' of '.join(shard)}: not used, this run does the whole job", err=True)
+        _say(f"shard {' of '.join(shard)}: not used, this run does the whole job")
     if dry_run:
         from handlers.dry_run import dry_run as show
 
@@ -127,7 +128,7 @@ def _job(settings: Settings, interface: str, argument: str | None, flags: Flags)
     else:
         job, notes = from_flags(interface=interface, default_tenant=settings.run.tenant, today=today(), **flags)
     for note in notes:
-        click.echo(note, err=True)
+        _say(note)
     encode(job)  # what cannot be handed to a next job is refused before anything is called
     return job
 
@@ -142,17 +143,23 @@ def _check(job: Job, medium: str, by: str, *, everything: bool) -> None:
         )
 
 
+def _say(text: str) -> None:
+    """Tell a human; that nobody listens (a closed log pipe) is no trouble of the run."""
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
 def _tell(done: "Run") -> None:
     """The human summary of a run, on stderr."""
     words = f"{done.run_id} {done.interface} {done.status}: planned {done.planned} = verified {done.verified}"
     words += f" + failed {done.failed} + skipped {done.skipped}"
     words += f" + open {done.open}" if done.open else ""
-    click.echo(f"{words}; {done.rows} rows in {done.table}, {done.requests} calls, {done.seconds:.1f} s", err=True)
+    _say(f"{words}; {done.rows} rows in {done.table}, {done.requests} calls, {done.seconds:.1f} s")
     if done.error:
-        click.echo(f"  {done.error}", err=True)
+        _say(f"  {done.error}")
     if done.open or done.failed:
-        click.echo(f"  reasons: ark show {done.run_id} --state failed", err=True)
-        click.echo(f"  take up: ark rerun {done.run_id}", err=True)
+        _say(f"  reasons: ark show {done.run_id} --state failed")
+        _say(f"  take up: ark rerun {done.run_id}")
 
 
 def _concluded(done: "Run") -> int:

@@ -4,6 +4,7 @@ Source: Tencent Marketing API v1.1, request and response pages of developers.e.q
 """
 
 from collections.abc import Mapping
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
@@ -32,11 +33,15 @@ REPORT_FIELDS = (
 """The figures asked for at ad level; daily reports add `date`, hourly ones `hour`."""
 
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What gdt's own numbers are, and what a ledger can hold."""
+
+
 class _Page(msgspec.Struct):
-    page: int
-    page_size: int
-    total_number: int
-    total_page: int
+    page: Int64
+    page_size: Int64
+    total_number: Int64
+    total_page: Int64
 
 
 class _Data(msgspec.Struct):
@@ -45,13 +50,13 @@ class _Data(msgspec.Struct):
 
 
 class _Envelope(msgspec.Struct):
-    code: int
+    code: Int64
     message: str | None = ""
     data: _Data | None = None
 
 
 class _Refusal(msgspec.Struct):
-    code: int
+    code: Int64
     message: str | None = ""
 
 

@@ -5,7 +5,7 @@ import importlib
 import os
 import sys
 
-from tests.bench.frame import CannotMeasureError, table
+from tests.bench.frame import CannotMeasureError, compile_modules, table
 
 IDS = ("P1", "P3", "P4", "P6", "P7", "S1", "W1")
 PAIRS = 5
@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"how often each side is measured ({PAIRS})")
     options = parser.parse_args()
     lines, missing = [], 0
+    compile_modules()
     for name in options.id or IDS:
         sys.stderr.write(f"{name}: load {os.getloadavg()[0]:.1f}\n")
         try:
@@ -25,7 +26,7 @@ def main() -> int:
             sys.stderr.write(f"{name} could not be measured: {error}\n")
             missing += 1
     if lines:
-        print(table(lines))
+        sys.stdout.write(f"{table(lines)}\n")
     return 1 if missing else 0
 
 

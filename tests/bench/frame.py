@@ -117,6 +117,12 @@ def environment(**settings: object) -> dict[str, str]:
     )
 
 
+def compile_modules() -> None:
+    """Have the bytecode before anything is measured: compiling takes time and memory, once in a user's life."""
+    modules = "import tests.bench.bare, tests.bench.whole; tests.bench.whole.names()"
+    subprocess.run([sys.executable, "-c", modules], cwd=CHECKOUT, env=environment(), check=True)
+
+
 def measured(module: str, options: dict, env: dict[str, str]) -> dict:
     """What the process `python -m tests.bench.MODULE` says of itself."""
     command = [sys.executable, "-m", f"tests.bench.{module}", json.dumps(options)]

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ def run():
     start_up, begun = _cpu(), time.monotonic()
     yield
     wall, cpu = time.monotonic() - begun, _cpu()
-    print(json.dumps({"wall": wall, "cpu": cpu - start_up, "start_up": start_up, "peak": _peak()}), flush=True)
+    told = {"wall": wall, "cpu": cpu - start_up, "start_up": start_up, "peak": _peak()}
+    sys.stdout.write(f"{json.dumps(told)}\n")
 
 
 def _cpu():

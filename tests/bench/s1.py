@@ -15,7 +15,8 @@ RUN = (ARK, "run", "gdt.funds", "-g", AGENT, "-k", ACCOUNTS_KEY, "-o", "NONE", "
 RUNS = 10
 
 
-def run(pairs: int) -> list[Line]:  # noqa: ARG001 - the runs are short: always RUNS of them
+def run(pairs: int) -> list[Line]:
+    """Always RUNS of them: they are short."""
     bare, help_, first = [], [], []
     with home(1) as folder:
         env = environment(home=folder)

@@ -118,7 +118,8 @@ async def serve(latency, rows):
     tally, body = Tally(), envelope(rows).replace(b'"account_id":10000000', b'"account_id":' + _PLACE)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Medium(tally, body, latency), "127.0.0.1", 0, backlog=4096)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)  # until the benchmark ends, in whatever way
 
 

@@ -8,15 +8,20 @@ durability, in interleaved rounds, after the gateway and the region server have 
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.bench.frame import CHECKOUT, CannotMeasureError, Line, figure, ratio
 
+SERVICES = ("bin/services",)
+TABLE = "ark_bench_w1"
+
 
 def run(pairs: int) -> list[Line]:
-    url = _gateway()
-    name = "ark_bench_w1"
-    _told("bin/services", "create-table", name)
-    rounds = [json.loads(line) for line in _told("-m", "tests.bench.w1_rounds", url, name, str(pairs)).splitlines()]
+    with _hbase() as url:
+        _told(*SERVICES, "create-table", TABLE)
+        lines = _told("-m", "tests.bench.w1_rounds", url, TABLE, str(pairs)).splitlines()
+    rounds = [json.loads(line) for line in lines]
     ark, loop, best = ([each[side] for each in rounds] for side in ("ark", "loop", "best"))
     return [
         ratio("W1", "rows/s against a happybase batch loop", ark, loop, ">= 1.4"),
@@ -27,9 +32,17 @@ def run(pairs: int) -> list[Line]:
     ]
 
 
-def _gateway() -> str:
-    """Have HBase up with the heap and the compiler for benchmarks."""
-    return json.loads(_told("bin/services", "start", "--bench", "hbase"))["hbase"]["url"]
+@contextmanager
+def _hbase() -> Iterator[str]:
+    """The url of an HBase with the heap and the compiler for benchmarks; it is stopped if it was started here."""
+    status = subprocess.run(
+        [sys.executable, *SERVICES, "status", "hbase"], cwd=CHECKOUT, capture_output=True, check=False
+    )
+    try:
+        yield json.loads(_told(*SERVICES, "start", "--bench", "hbase"))["hbase"]["url"]
+    finally:
+        if status.returncode:
+            _told(*SERVICES, "stop", "hbase")
 
 
 def _told(*command: str) -> str:

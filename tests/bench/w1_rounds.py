@@ -89,7 +89,7 @@ def main(url, table, rounds):
     for number in range(WARM_UP + rounds):
         rates = {name: rate(side) for name, side in sides.items()}
         if number >= WARM_UP:
-            print(json.dumps(rates), flush=True)
+            sys.stdout.write(f"{json.dumps(rates)}\n")
 
 
 _KINDS = {"ark": Ark, "loop": Loop, "best": Best}

@@ -1,4 +1,4 @@
-"""Ark's side: a whole run as `ark run` does it. Accounts from Redis, ledger, gate, pipeline, store; settings from ARK_*.
+"""Ark's side: a whole run as `ark run` does it. Accounts from Redis, ledger, gate, pipeline, store; settings: ARK_*.
 
 python -m tests.bench.whole '{"interface": "gdt.funds", "output": "NONE", "rows": 100}'
 """

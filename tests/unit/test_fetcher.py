@@ -79,7 +79,9 @@ class Result:
         return Counter(unit.state for unit in self.units.values())
 
 
-async def fetch(accounts: int, http: ScriptedHttp, tokens: ScriptedTokens, workers: int) -> Result:
+async def fetch(
+    accounts: int, http: ScriptedHttp, tokens: ScriptedTokens, workers: int, interface: type[GdtFunds] = GdtFunds
+) -> Result:
     result = Result()
 
     class Sink:
@@ -106,14 +108,14 @@ async def fetch(accounts: int, http: ScriptedHttp, tokens: ScriptedTokens, worke
         queue.stop()
 
     fetcher = Fetcher(
-        GdtFunds(),
+        interface(),
         "https://api.e.qq.com",
         3,
         queue=queue,
         http=http,
         gate=WindowGate(60),
         tokens=tokens,
-        reader=RecordReader(GdtFunds(), "T1", DAY, 1),
+        reader=RecordReader(interface(), "T1", DAY, 1),
         outcomes=outcomes,
         take=take,
         stop=stop,
@@ -250,3 +252,18 @@ def test_an_outage_of_seconds_is_sat_out():
     result, _ = outcome(away, accounts=1000, workers=10)
     assert result.states() == {"verified": 1000}
     assert not result.stopped_by
+
+
+def test_a_list_that_never_stands_still_is_given_up():
+    def moving(_account, _token, call):
+        page = {"page": 1 + (call - 1) % 2, "page_size": 1, "total_number": 1 + call, "total_page": 1 + call}
+        return {"code": 0, "data": {"list": [{"fund_type": f"F{call}"}], "page_info": page}}
+
+    class PagedFunds(GdtFunds):
+        page_size = 1
+
+    http = ScriptedHttp(moving)
+    result = run(fetch(1, http, ScriptedTokens("token-one"), 1, PagedFunds))
+    assert result.states() == {"failed": 1}
+    assert sum(http.calls.values()) == 6
+    assert "changed while it was read" in result.units["1", "0", ""].reason

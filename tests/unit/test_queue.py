@@ -124,6 +124,21 @@ def test_a_medium_in_trouble_is_given_no_fresh_units():
     assert run(scenario()) == WAITING_AT_MOST
 
 
+def test_a_timer_that_rings_too_early_is_set_again(monkeypatch):
+    """uvloop counts whole milliseconds: its timers may ring up to half of one too early."""
+
+    async def scenario() -> float:
+        loop = asyncio.get_running_loop()
+        call_at, early = loop.call_at, iter([0.0005])
+        monkeypatch.setattr(loop, "call_at", lambda when, *rest, **kw: call_at(when - next(early, 0), *rest, **kw))
+        queue = TaskQueue(chunked([make(1)]))
+        queue.give_back_later(await queue.get(), 10)
+        assert await queue.get() is not None
+        return loop.time() - 1000
+
+    assert run(scenario()) >= 10
+
+
 def test_stop_ends_waiting_workers_at_once():
     async def scenario() -> float:
         loop = asyncio.get_running_loop()

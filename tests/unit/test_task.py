@@ -47,7 +47,7 @@ def test_whole_lists_end_at_their_last_page(total):
         (page(1, 0), 3, "holds 3 records"),
         (page(1, 100, pages=3), 100, "contradicts itself"),
         (page(1, 250, pages=1), 100, "contradicts itself"),
-        (page(1, 250, size=0, pages=3), 100, "contradicts itself"),
+        (page(1, 250, size=0, pages=3), 100, "pages of 0 records"),
     ],
 )
 def test_pages_that_contradict_what_is_declared_fail(answer, records, words):
@@ -68,12 +68,18 @@ def test_a_list_that_changes_while_it_is_read_is_read_again():
     with pytest.raises(ListMovedError, match="250 records, then 251"):
         take(task, page(2, 251), 100)
     again = task.restarted()
+    assert again.restarts == 1
     assert (again.page, again.received, again.declared, again.collected) == (1, 0, None, {})
 
 
 def test_a_list_beyond_what_paging_reaches_fails_and_says_so():
     with pytest.raises(UnitError, match="paging reaches only 10000"):
         take(make(), page(1, 10_001), 100, reach=10_000)
+
+
+def test_an_endpoint_without_pages_that_declares_a_total_is_held_to_it():
+    with pytest.raises(UnitError, match="3 records were declared, 0 came"):
+        make().take(page(1, 3), 0, 0, 0)
 
 
 def test_endpoints_without_pages_are_whole_at_once():
