@@ -116,7 +116,10 @@ def _until(moment: datetime) -> float:
 
 
 def _redirect(status: int, location: str) -> str:
-    host = urlsplit(location).netloc or "the same host"
+    try:
+        host = urlsplit(location).hostname or "the same host"
+    except ValueError:
+        host = "what is no URL"
     return f"HTTP {status} redirects to {host}; redirects are not followed, the token is not sent on"
 
 

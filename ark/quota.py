@@ -8,10 +8,15 @@ closed for a window. A gate that paces by what is left takes its place behind th
 
 import asyncio
 import re
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 _REMAINING = re.compile(r"\s*(-?\d+)(?:\.\d+)?\s*%?\s*,\s*(-?\d+)(?:\.\d+)?\s*%?\s*", re.ASCII)
 _FULL = 100
+PLENTY = 5
+"""Percent of the minute: with so much left, a refusal does not come from the minute's quota."""
+BRIEF = 1 / 60
+"""Windows."""
 
 
 class Quota(NamedTuple):
@@ -21,6 +26,7 @@ class Quota(NamedTuple):
     minute: int
 
 
+@lru_cache(maxsize=256)
 def parse_remaining(header: str | None) -> Quota | None:
     """`X-RateLimit-Remaining: 99%,74%` (day, minute) as a Quota; None for whatever cannot be read, never an error."""
     match = _REMAINING.fullmatch(header) if header and len(header) < _FULL else None
@@ -31,7 +37,7 @@ def parse_remaining(header: str | None) -> Quota | None:
 
 
 class Permit(NamedTuple):
-    """Leave to send one call. `round` counts the times the gate was closed before it was given."""
+    """Leave to send one call; `round` counts how often the gate had opened before."""
 
     round: int
 
@@ -53,8 +59,8 @@ class Gate(Protocol):
     def passed(self, permit: Permit) -> None:
         """The body shows that the quota let the call through."""
 
-    def refused(self, permit: Permit, windows: float) -> int:
-        """The body refuses the call for `windows` windows; answers the number of the round that begins now."""
+    def refused(self, permit: Permit, windows: float, quota: Quota | None) -> None:
+        """The body refuses the call for `windows` windows; `quota` is what the same answer says is left."""
 
     def lost(self, permit: Permit) -> None:
         """The call brought no information: a time-out, a cut connection."""
@@ -63,13 +69,16 @@ class Gate(Protocol):
 class WindowGate:
     """Open until a refusal, then closed for the windows that the refusal names.
 
-    Refusals of calls that were under way when the gate closed do not close it longer.
+    Refusals of calls that were under way when the gate closed do not close it longer, unless they name a longer wait.
+    Where the refusing answer itself says that many calls are left, the wait is BRIEF: it is not the minute that is
+    used up.
     """
 
     def __init__(self, window: float) -> None:
         self.window = window
         self.passes = 0
         self._round = 0
+        self._opening: asyncio.TimerHandle | None = None
         self._open = asyncio.Event()
         self._open.set()
 
@@ -86,13 +95,24 @@ class WindowGate:
         """Count it: a unit that is refused again and again is judged by whether others pass."""
         self.passes += 1
 
-    def refused(self, permit: Permit, windows: float) -> int:
-        """Close the gate, unless the call was sent before it last closed."""
-        if permit.round == self._round:
-            self._round += 1
-            self._open.clear()
-            asyncio.get_running_loop().call_later(windows * self.window, self._open.set)
-        return self._round
+    def refused(self, permit: Permit, windows: float, quota: Quota | None) -> None:
+        """Close the gate, or keep it closed for longer."""
+        if permit.round < self._round:
+            return
+        loop = asyncio.get_running_loop()
+        plenty = quota is not None and quota.minute >= PLENTY
+        reopen = loop.time() + (min(windows, BRIEF) if plenty else windows) * self.window
+        if self._opening is not None:
+            if self._opening.when() >= reopen:
+                return
+            self._opening.cancel()
+        self._open.clear()
+        self._opening = loop.call_at(reopen, self._reopen)
 
     def lost(self, permit: Permit) -> None:
         """Nothing to learn either."""
+
+    def _reopen(self) -> None:
+        self._round += 1
+        self._opening = None
+        self._open.set()

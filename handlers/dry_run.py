@@ -80,10 +80,14 @@ async def _accounts(settings: Settings, handler: ApiHandler, job: Job) -> AsyncI
         directory: Directory = await connect(settings)
         try:
             keys = Keys.of(handler.medium, job.tenant_alias, job.data_date, job.agent_id)
-            async for chunk in directory.accounts(job.redis_accounts_key or keys.accounts, job.agent_id):
+            async for chunk in directory.accounts(job.redis_accounts_key or keys.accounts, job.agent_id, _tell):
                 yield chunk
         finally:
             await directory.aclose()
+
+
+def _tell(unusable: str) -> None:
+    click.echo(f"unusable: {unusable}", err=True)
 
 
 def _quota(job: Job, calls: int) -> str:

@@ -8,6 +8,8 @@ from functools import partial
 from itertools import count
 from secrets import token_hex
 
+import structlog
+
 from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
 from ark.errors import ArkError, LaterError, ServiceDownError, TokenError, TransportError, UnitError
@@ -19,6 +21,8 @@ from handlers.outcomes import Outcomes
 from handlers.queue import TaskQueue
 from handlers.records import RecordReader
 from handlers.task import ListMovedError, Task
+
+log = structlog.get_logger(__name__)
 
 REFUSED_AT_MOST = 5
 """Windows in which a unit may be refused while others pass: then the refusal is its own and not the quota's."""
@@ -52,12 +56,8 @@ class Fetcher:
         self._nonces = map(f"{token_hex(8)}{{:x}}".format, count())
         self._never_refused = 0
         self._silent_calls = 0
-        self._last_answer: float | None = None
-
-    @property
-    def answered(self) -> bool:
-        """The medium has answered at least one call."""
-        return self._last_answer is not None
+        self._silent_since = 0.0
+        self.answered = False
 
     async def advance(self, task: Task) -> None:
         """Read the unit's pages until it is whole, settled, or has to wait; it is back in the queue's hands then."""
@@ -65,14 +65,14 @@ class Fetcher:
             task.begun = True
             self._never_refused += 1
         try:
-            while not (task.fetched or task.settled):
+            while not (task.fetched or task.state):
                 token = await self._tokens.get(task.unit.agent_id)
                 permit = await self._gate.permit()
                 reply = await self._send(task, token, permit)
-                answer = self._read(task, reply)
+                answer = self._read(task, reply, permit)
                 code = self._handler.codes[answer.code]
                 if code.verdict is not Verdict.OK:
-                    await self._steer(task, code, answer, token, permit)
+                    await self._steer(task, code, answer, token, permit, reply)
                     return
                 self._gate.passed(permit)
                 await self._page(task, answer)
@@ -82,6 +82,11 @@ class Fetcher:
             self._fail(task, UnitError(str(error), code=task.code or None, trace=task.trace), token=True)
         except UnitError as error:
             self._fail(task, error)
+        except ArkError:
+            raise  # a service is away: that ends the run, and this unit stays open
+        except Exception as error:
+            log.exception("a bug of Ark fails a unit", unit=task.key)
+            self._fail(task, UnitError(f"a bug of Ark: {type(error).__name__}: {error}", trace=task.trace))
         else:
             self._leave(task)
             self._queue.done()
@@ -102,23 +107,27 @@ class Fetcher:
             self._gate.lost(permit)
             self._count_silence(clock())
             raise
+        except UnitError:
+            self._gate.lost(permit)
+            raise
         finally:
             task.seconds += clock() - started
-        self._silent_calls, self._last_answer = 0, clock()
         task.bytes += len(reply.body)
         task.trace = handler.trace(reply.headers)
         return reply
 
     def _answered(self, permit: Permit, headers: Mapping[str, str]) -> None:
+        self._silent_calls, self.answered = 0, True
         quota = self._handler.quota(headers)
         self._gate.answered(permit, quota)
         self._outcomes.meter.quota = quota or self._outcomes.meter.quota
 
-    def _read(self, task: Task, reply: Reply) -> Answer:
+    def _read(self, task: Task, reply: Reply, permit: Permit) -> Answer:
         """The answer in a reply. The body's code decides, not the HTTP status; a 5xx without one is tried again."""
         try:
             answer = self._handler.read(reply.body)
         except BadBodyError as error:
+            self._gate.passed(permit)
             if worth_another_try(reply):
                 raise TransportError(f"HTTP {reply.status}", pause=reply.retry_after()) from None
             kind = reply.headers.get("Content-Type", "no content type")
@@ -131,7 +140,7 @@ class Fetcher:
         task.take(answer, len(records), self._handler.page_size, self._handler.reach)
         await self._take(task, self._reader.rows(task.unit, records, task.collected))
 
-    async def _steer(self, task: Task, code: Code, answer: Answer, token: str, permit: Permit) -> None:
+    async def _steer(self, task: Task, code: Code, answer: Answer, token: str, permit: Permit, reply: Reply) -> None:
         """Do what the code's verdict says, unless it is OK."""
         reason = (
             f"code {answer.code}: {code.meaning} ({answer.message})"
@@ -140,7 +149,8 @@ class Fetcher:
         )
         error = UnitError(reason, code=answer.code, trace=task.trace)
         if code.verdict is Verdict.WAIT:
-            self._refused(task, error, self._gate.refused(permit, code.windows))
+            self._gate.refused(permit, code.windows, self._handler.quota(reply.headers))
+            self._refused(task, error)
             return
         self._gate.passed(permit)
         match code.verdict:
@@ -150,9 +160,11 @@ class Fetcher:
                     LaterError(f"{reason}: the day's quota is spent, run what is open after 00:00 Asia/Shanghai")
                 )
             case Verdict.TOKEN:
-                await self._tokens.refused(task.unit.agent_id, token)
+                refuse = self._tokens.refused if task.token_refused else self._tokens.doubted
+                task.token_refused = True
+                await refuse(task.unit.agent_id, token)
                 self._queue.give_back(task)
-            case Verdict.SKIP:
+            case Verdict.SKIP if not task.received:
                 self._leave(task)
                 self._outcomes.skipped(task, reason)
                 self._queue.done()
@@ -161,33 +173,32 @@ class Fetcher:
             case _:
                 self._fail(task, error)
 
-    def _refused(self, task: Task, error: UnitError, round_: int) -> None:
-        """Back to the queue without spending a try, but not for ever.
+    def _refused(self, task: Task, error: UnitError) -> None:
+        """Back to the queue for a window, without spending a try, but not for ever.
 
         A unit that is refused while others pass has another trouble than the quota. Where only refused units are left,
         nobody else can pass, and every window counts.
         """
         self._outcomes.meter.refused += 1
-        if not task.refused_round:
+        if not task.refused:
+            task.refused = True
             self._never_refused -= 1
-        if round_ != task.refused_round:
-            nobody_else = self._queue.drained and not self._never_refused
-            task.refusals += nobody_else or self._gate.passes > task.passes_seen
-            task.refused_round, task.passes_seen = round_, self._gate.passes
+        nobody_else = self._queue.drained and not self._never_refused
+        task.refusals += nobody_else or self._gate.passes > task.passes_seen
+        task.passes_seen = self._gate.passes
         if task.refusals >= REFUSED_AT_MOST:
-            self._fail(
-                task, UnitError(f"{error}; refused in {task.refusals} windows", code=error.code, trace=task.trace)
-            )
+            error.reason += f"; refused in {task.refusals} windows"
+            self._fail(task, error)
         else:
-            self._queue.give_back(task)
+            self._queue.give_back_later(task, self._gate.window)
 
     def _try_again(self, task: Task, error: UnitError, pause: float = 0) -> None:
         """Back-off outside of any slot; after the last try the unit fails with what came last."""
         task.tries += 1
         tries = task.restarts + 1 if isinstance(error, ListMovedError) else task.tries
         if tries >= self._attempts:
-            reason = f"{error} (after {tries} tries)"
-            self._fail(task, UnitError(reason, code=error.code, trace=error.trace or task.trace))
+            error.reason += f" (after {tries} tries)"
+            self._fail(task, error)
             return
         pause = pause or getattr(error, "pause", 0)
         backoff = min(FIRST_BACKOFF * 2 ** (tries - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter
@@ -201,12 +212,14 @@ class Fetcher:
 
     def _leave(self, task: Task) -> None:
         """The unit makes no more calls."""
-        if not task.refused_round:
+        if not task.refused:
             self._never_refused -= 1
 
     def _count_silence(self, now: float) -> None:
         """Stop early when the medium is gone, instead of burning every unit's tries on it."""
+        if not self._silent_calls:
+            self._silent_since = now
         self._silent_calls += 1
-        silent_for = SILENT_SECONDS if self._last_answer is None else now - self._last_answer
-        if self._silent_calls >= SILENT_CALLS and silent_for >= SILENT_SECONDS:
+        long = not self.answered or now - self._silent_since >= SILENT_SECONDS
+        if self._silent_calls >= SILENT_CALLS and long:
             self._stop(ServiceDownError(f"{self._handler.medium} does not answer: {self._silent_calls} calls in a row"))

@@ -6,17 +6,19 @@ starting it twice makes one run.
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import msgspec
 import structlog
 import uvloop
 
 from ark.clock import today
-from ark.errors import ArkError, ServiceDownError
+from ark.errors import ArkError, ConfigError, LaterError, ServiceDownError
 from ark.job import Job, decode, encode, from_wire, to_wire
 from ark.ledger import FAILED, OPEN, AlreadyRunError, Ledger, NewRun, Run, Trigger, open_ledger
 from ark.observers import logs
@@ -24,7 +26,7 @@ from ark.redact import redact
 from ark.rows import compact
 from ark.settings import Settings
 from handlers.api import ApiHandler
-from handlers.jobs import Jobs, load_jobs
+from handlers.jobs import load_jobs
 from handlers.registry import find, names
 from handlers.runner import Runner
 
@@ -33,6 +35,9 @@ log = structlog.get_logger(__name__)
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 SIGNALLED = {128 + number for number in STOPPING}
 """Exit codes of a run that a signal has stopped."""
+
+WORKED_ON = ("planning", "running")
+"""Statuses of a run that has no result yet."""
 
 Finished = Callable[[Run], None]
 """Told about every run that has ended, the followers' as well."""
@@ -55,7 +60,7 @@ def run(
                 data_date=job.data_date,
                 job=msgspec.json.encode(to_wire(job)).decode(),
                 output=job.output,
-                store=redact(settings.hbase.url or "embedded:"),
+                store=_store(settings),
                 trigger_key=trigger_key,
             )
         )
@@ -66,12 +71,14 @@ def rerun(settings: Settings, run_id: str, finished: Finished, *, only_failed: b
     """Take up what is open of a run: planned and failed units, or only the failed ones; its data version stays."""
     with closing(open_ledger(settings)) as ledger:
         known = ledger.run(run_id)
+        _check_rerun(settings, known)
+        if known.frozen and not (known.open or known.failed):
+            return _follow(settings, ledger, known, finished) if follow else known
         handler = find(known.interface)()
         job = from_wire(msgspec.json.decode(known.job), today())
         _log_to_file(settings, known.interface, job)
-        reopened = known if known.status == "planning" else ledger.reopen(run_id)
         states = FAILED if only_failed else (*OPEN, *FAILED)
-        return _execute(settings, ledger, reopened, (handler, job), states, finished, follow=follow)
+        return _execute(settings, ledger, ledger.reopen(run_id), (handler, job), states, finished, follow=follow)
 
 
 def _execute(
@@ -85,20 +92,41 @@ def _execute(
     follow: bool,
 ) -> Run:
     handler, job = work
-    jobs = load_jobs(names())
+    next_jobs = _followers(begun, job) if follow else []
     runner = Runner(settings, ledger, begun, job, handler)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-        done = loop.run(runner.execute(states, lambda run: _followers(jobs, run, job) if follow else ()))
+        done = loop.run(runner.execute(states, next_jobs))
     finished(done)
-    for trigger in ledger.pending_triggers(done.run_id) if follow else ():
-        ended = _send(settings, ledger, trigger, finished)
-        if ended in SIGNALLED:  # whoever stops a next job stops the process, and what was to come after it
-            return msgspec.structs.replace(done, exit_code=ended)
-    _prune(settings, ledger)
+    if follow:
+        done = _follow(settings, ledger, done, finished)
+    if begun.trigger_key is None:
+        _prune(settings, ledger)
     return done
 
 
-def _followers(jobs: Jobs, run: Run, job: Job) -> list[Trigger]:
+def _follow(settings: Settings, ledger: Ledger, done: Run, finished: Finished) -> Run:
+    """Start what follows `done` and was not started yet; answers `done`, with the signal that ended it all, if any."""
+    for trigger in ledger.pending_triggers(done.run_id):
+        ended = _send(settings, ledger, trigger, finished)
+        if ended in SIGNALLED:  # whoever stops a next job stops the process, and what was to come after it
+            return msgspec.structs.replace(done, exit_code=ended)
+    return done
+
+
+def _check_rerun(settings: Settings, known: Run) -> None:
+    """Refuse to take up a run that somebody is working on, or whose rows went to another store."""
+    if known.status in WORKED_ON and known.host == socket.gethostname() and Path(f"/proc/{known.pid}").exists():
+        raise LaterError(f"run {known.run_id} is being worked on by process {known.pid}: wait for it, or stop it")
+    if known.output == "HBASE" and known.store != _store(settings):
+        raise ConfigError(f"the rows of {known.run_id} are in {known.store}, not {_store(settings)}: set ARK_HBASE_URL")
+
+
+def _store(settings: Settings) -> str:
+    return redact(settings.hbase.url or f"embedded:{settings.home}")
+
+
+def _followers(run: Run, job: Job) -> list[Trigger]:
+    jobs = load_jobs(names())
     return [
         Trigger(f"{run.run_id}:{interface}", interface, encode(jobs.next_job(job, run.interface, interface)))
         for interface in jobs.followers(run.interface)
@@ -121,9 +149,9 @@ def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finish
             code = run(settings, trigger.job, job, finished, follow=True, trigger_key=trigger.key).exit_code
     except AlreadyRunError as already:
         log.info("next job was started before", job=trigger.job, run=already.run_id)
-    except ArkError as error:
+    except (ArkError, OSError) as error:
         log.error("next job did not start; `ark rerun` of this run tries again", job=trigger.job, error=str(error))  # noqa: TRY400
-        return None
+        return code
     ledger.mark_sent(trigger.key)
     return code
 
@@ -131,7 +159,7 @@ def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finish
 def _spawn(trigger: Trigger) -> int:
     """Run the next job in a child process and wait for it; its output joins our stderr, our signals go to it."""
     command = [sys.executable, "-m", "handlers.cli", "run", trigger.job, trigger.argument, "--trigger-key", trigger.key]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr) as child:  # noqa: S603 - own command
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, process_group=0) as child:  # noqa: S603 - own command
         before = {number: signal.signal(number, lambda n, _: child.send_signal(n)) for number in STOPPING}
         try:
             code = child.wait()

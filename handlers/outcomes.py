@@ -45,6 +45,8 @@ class Outcomes:
         """The store has acknowledged `rows` of the unit's rows."""
         task.stored += rows
         self.meter.rows += rows
+        if task.state:
+            self._settler.add(task.result())  # a unit that has failed meanwhile: its row count stays right
 
     def verified(self, task: Task) -> None:
         """Declared, received and acknowledged rows agree."""
@@ -58,16 +60,16 @@ class Outcomes:
         """The unit fails and the rest goes on; the reason stays with it in the ledger."""
         task.code, task.trace = error.code or task.code, error.trace or task.trace
         if self._settle(task, "failed", error.reason):
-            kind = f"code {error.code}" if error.code is not None else type(error).__name__
+            kind = "TokenError" if token else type(error).__name__ if error.code is None else f"code {error.code}"
             failures = self.failures.setdefault(kind, Failures(error.reason, token))
             failures.count += 1
             if len(failures.samples) < SAMPLES:
                 failures.samples.append(task.key._asdict() | {"reason": error.reason, "trace": task.trace})
 
     def _settle(self, task: Task, state: str, reason: str = "") -> bool:
-        if task.settled:
+        if task.state:
             return False
-        task.settled = True
+        task.state, task.reason = state, reason
         self.meter.settled[state] += 1
-        self._settler.add(task.result(state, reason))
+        self._settler.add(task.result())
         return True

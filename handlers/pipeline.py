@@ -59,7 +59,7 @@ class Pipeline:
         )
         self._group = asyncio.TaskGroup()
         self._fetching: list[asyncio.Task[None]] = []
-        self._stopped = False
+        self._stopping = asyncio.Event()
         self.outcomes = Outcomes(settler)
 
     async def run(self, fetcher: Fetcher) -> None:
@@ -81,33 +81,44 @@ class Pipeline:
 
     def stop(self) -> None:
         """Begin no unit any more; let calls under way end within GRACE."""
-        if not self._stopped:
-            self._stopped = True
+        if not self._stopping.is_set():
+            self._stopping.set()
             self._queue.stop()
             asyncio.get_running_loop().call_later(GRACE, self._cancel_fetching)
 
     async def take(self, task: Task, rows: Sequence[Row]) -> None:
         """Receive one page's rows of a unit; waits while the store is slower than the medium."""
         if self._handler.fills:
-            task.accounts = task.accounts or self._account_list(task.key.agent)
-            await task.accounts.add(account_ids(self._handler.row_key, rows))
+            await self._collect(task, rows)
         if rows:
             await self._writer.add(task, rows)
         elif task.complete():
             self._finish(task)
         await self._settler.room()
 
+    async def _collect(self, task: Task, rows: Sequence[Row]) -> None:
+        task.accounts = task.accounts or self._account_list(task.key.agent)
+        try:
+            await task.accounts.add(account_ids(self._handler.row_key, rows))
+        except ArkError as error:
+            raise UnitError(f"the list in Redis cannot be replaced: {error}", trace=task.trace) from None
+
     async def _fetch(self, fetcher: Fetcher) -> None:
         while (task := await self._queue.get()) is not None:
             await fetcher.advance(task)
 
     async def _drain(self) -> None:
-        limit = LAST_WRITES if self._stopped else None
+        """Store what is fetched; after a stop, also one that comes meanwhile, only for LAST_WRITES."""
+        draining = asyncio.create_task(self._writer.drain())
+        stopping = asyncio.create_task(self._stopping.wait())
         try:
-            async with asyncio.timeout(limit):
-                await self._writer.drain()
-        except TimeoutError:
-            log.warning("the store did not take the last rows in time; their units stay open", seconds=limit)
+            await asyncio.wait([draining, stopping], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([draining], timeout=LAST_WRITES)
+            if not done:
+                log.warning("the store did not take the last rows in time; their units stay open", seconds=LAST_WRITES)
+        finally:
+            draining.cancel()
+            stopping.cancel()
 
     def _cancel_fetching(self) -> None:
         for task in self._fetching:

@@ -85,11 +85,16 @@ class Plan:
 
     async def _write_unusable(self, unusable: Sequence[str]) -> None:
         """Members of the list that are no accounts become failed units: they are counted, never left out."""
-        for number, reason in enumerate(unusable, 1):
-            log.warning("unusable member of the account list", reason=reason)
-            key = UnitKey(self._job.agent_id, f"member {number}", UNUSABLE)
-            await self._call(self._ledger.plan, self._run_id, [key])
-            await self._call(self._ledger.settle, self._run_id, [UnitResult(key, "failed", reason)])
+        results = [
+            UnitResult(UnitKey(self._job.agent_id, f"member {number}", UNUSABLE), "failed", reason)
+            for number, reason in enumerate(unusable, 1)
+        ]
+        if results:
+            log.warning("unusable members of the account list", members=len(results), first=unusable[0])
+        for start in range(0, len(results), CHUNK):
+            chunk = results[start : start + CHUNK]
+            await self._call(self._ledger.plan, self._run_id, [result.key for result in chunk])
+            await self._call(self._ledger.settle, self._run_id, chunk)
 
     def _task(self, key: UnitKey) -> Task:
         job, variant = self._job, self._variants[key.variant]

@@ -1,4 +1,4 @@
-"""Which unit is next: those that came back first, then those whose back-off is over, then fresh ones from the ledger.
+"""Which unit is next: by turns one that came back or whose waiting is over, and a fresh one from the ledger.
 
 A unit that waits sits here; it holds no worker, no connection and no permit. Fresh units are drawn in chunks and only
 as fast as they are worked on, so memory does not depend on how many accounts there are.
@@ -13,7 +13,9 @@ from itertools import count
 from handlers.task import Task
 
 WAITING_AT_MOST = 1000
-"""With so many units in back-off no fresh ones are begun: a medium in trouble is not given more work."""
+"""With so many units waiting hardly any fresh ones are begun: a medium in trouble is not given more work."""
+TRICKLE = 50
+"""Even then one turn in so many goes to a fresh unit: only it can show whether others fare better."""
 
 
 class TaskQueue:
@@ -29,6 +31,7 @@ class TaskQueue:
         self._no_more_chunks = False
         self._stopped = False
         self._under_way = 0
+        self._turn = 0
         self._idle: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -40,7 +43,8 @@ class TaskQueue:
     async def get(self) -> Task | None:
         """The next unit, or None when all are settled or the run is stopped. Follow it by `done` or a `give_back`."""
         while not self._stopped:
-            task = self._ready() or await self._draw()
+            self._turn += 1
+            task = (await self._draw() or self._ready()) if self._turn % 2 else (self._ready() or await self._draw())
             if task is not None:
                 self._under_way += 1
                 return task
@@ -58,7 +62,7 @@ class TaskQueue:
             self._wake_all()
 
     def give_back(self, task: Task) -> None:
-        """The unit was refused by the quota: it is among the next to go when the gate opens."""
+        """The unit may go again at once."""
         self._under_way -= 1
         self._returned.append(task)
         self._wake_one()
@@ -85,7 +89,7 @@ class TaskQueue:
         return None
 
     async def _draw(self) -> Task | None:
-        if len(self._delayed) >= WAITING_AT_MOST:
+        if len(self._delayed) >= WAITING_AT_MOST and self._turn % TRICKLE != 1:
             return None
         if not self._fresh and not self._no_more_chunks:
             async with self._drawing:

@@ -71,7 +71,7 @@ class RecordReader:
     def _decode(self, record: Raw) -> Any:  # noqa: ANN401 - a struct made for this table
         try:
             return self._decoder.decode(record)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UnitError(f"a record cannot be keyed ({error}): {excerpt(bytes(record))}") from None
 
     def _check_echo(self, unit: Unit, decoded: Any) -> None:  # noqa: ANN401

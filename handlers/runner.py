@@ -7,7 +7,7 @@ from the ledger, and the result is counted there.
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -37,6 +37,8 @@ from handlers.settler import Settler
 
 log = structlog.get_logger(__name__)
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Runner:
     """Executes one run that the ledger has begun or reopened."""
@@ -47,17 +49,19 @@ class Runner:
         self._pipeline: Pipeline | None = None
         self._work: asyncio.Task[None] | None = None
         self._stopped_by: ArkError | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
-    async def execute(self, states: Sequence[str], followers: Callable[[Run], Sequence[Trigger]]) -> Run:
-        """Do the units in `states`; the intents of `followers` are kept with the result if all is done."""
+    async def execute(self, states: Sequence[str], next_jobs: Sequence[Trigger]) -> Run:
+        """Do the units in `states`; the intents to start `next_jobs` are kept with the result if all is done."""
         observers = Observers(self._settings, self._handler, self._run, self._job)
         started = time.monotonic()
         try:
             observers.started(self._run)
             error = await self._guarded(states, observers)
-            run = await self._finish(states, error, time.monotonic() - started, followers)
+            run = await self._finish(states, error, time.monotonic() - started, next_jobs)
             observers.ended(run, error, self._pipeline.outcomes.failures if self._pipeline else {})
         finally:
+            self._deafen()
             self._call.close()
             await observers.close()
         return run
@@ -119,17 +123,13 @@ class Runner:
                 stop=self.stop,
             )
             figures = await self._call(self._ledger.figures, self._run.run_id)
-            async with progress.shown(pipeline.outcomes.meter, figures.planned):
+            async with progress.shown(pipeline.outcomes.meter, figures.open + figures.failed):
                 await pipeline.run(fetcher)
-            if pipeline.outcomes.meter.requests and not fetcher.answered:
+            if pipeline.outcomes.meter.requests and not fetcher.answered and self._stopped_by is None:
                 raise ServiceDownError(f"{handler.medium} at {medium.url} answered none of the run's calls")
 
     async def _finish(
-        self,
-        states: Sequence[str],
-        error: ArkError | None,
-        seconds: float,
-        followers: Callable[[Run], Sequence[Trigger]],
+        self, states: Sequence[str], error: ArkError | None, seconds: float, next_jobs: Sequence[Trigger]
     ) -> Run:
         """The result, counted from the units in the ledger, and with it what is to follow."""
         figures = await self._call(self._ledger.figures, self._run.run_id)
@@ -144,7 +144,7 @@ class Runner:
             exit_code,
             seconds,
             outcomes.meter.refused if outcomes else 0,
-            followers(self._run) if status == "done" else (),
+            next_jobs if status == "done" else (),
             str(error or ""),
         )
 
@@ -157,18 +157,26 @@ class Runner:
             log.warning("stopping after what is under way; once more to end at once", signal=number)
             self.stop(StoppedError(number))
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             loop.add_signal_handler(number, on_signal, number)
         deadline = self._settings.run.deadline
         if deadline:
-            loop.call_later(deadline, self.stop, LaterError(f"run.deadline of {deadline:g} s has passed"))
+            passed = LaterError(f"run.deadline of {deadline:g} s has passed")
+            self._alarm = loop.call_later(deadline, self.stop, passed)
+
+    def _deafen(self) -> None:
+        """Give the signals back: uvloop leaves its handlers in place when it is closed."""
+        for number in SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+        if self._alarm is not None:
+            self._alarm.cancel()
 
 
 def conclude(figures: Figures, error: ArkError | None, failures: Sequence[Failures]) -> tuple[str, int]:
     """A run's status and exit code: done only if every planned unit is verified or skipped (with its reason)."""
-    if isinstance(error, LaterError | StoppedError):
+    if isinstance(error, LaterError | StoppedError) and (figures.open or not figures.planned):
         return "stopped", error.exit_code
-    if error is not None:
+    if error is not None and not isinstance(error, LaterError | StoppedError):
         return "failed", error.exit_code
     if not (figures.failed or figures.open):
         return "done", 0

@@ -52,5 +52,9 @@ class Settler:
             self._due.clear()
             if self._pending:
                 pending, self._pending = self._pending, []
-                await self._write(pending)
+                try:
+                    await self._write(pending)
+                except BaseException:
+                    self._pending = pending + self._pending  # written again by the next flush: it is the same results
+                    raise
             self._room.set()

@@ -22,19 +22,23 @@ class Task:
     unit: Unit
     begun: bool = False
     page: int = 1
+    token_refused: bool = False
+    """The current call was refused once for its token."""
     tries: int = 0
     """Tries of the current call that count: transport troubles and retryable codes."""
     restarts: int = 0
     """How often the list moved and was read again from its first page."""
     refusals: int = 0
-    """Rounds of the gate in which this unit was refused while others passed."""
-    refused_round: int = 0
+    """Windows in which the current call was refused while others passed."""
+    refused: bool = False
     passes_seen: int = 0
     received: int = 0
     stored: int = 0
     declared: int | None = None
     fetched: bool = False
-    settled: bool = False
+    state: str = ""
+    """Verified, failed or skipped, once the unit is settled."""
+    reason: str = ""
     requests: int = 0
     bytes: int = 0
     seconds: float = 0.0
@@ -58,7 +62,8 @@ class Task:
             if answer.page_info is not None and answer.page_info.total_number != records:
                 raise UnitError(f"{answer.page_info.total_number} records were declared, {records} came")
             self.fetched = True
-        self.tries = 0
+        self.tries = self.refusals = 0
+        self.token_refused = False
 
     def restarted(self) -> "Task":
         """The same unit from its first page; rows that were stored are stored again under the same keys."""
@@ -68,7 +73,7 @@ class Task:
             begun=True,
             restarts=self.restarts + 1,
             refusals=self.refusals,
-            refused_round=self.refused_round,
+            refused=self.refused,
             passes_seen=self.passes_seen,
             requests=self.requests,
             bytes=self.bytes,
@@ -79,12 +84,12 @@ class Task:
         """All pages are read and every row is acknowledged."""
         return self.fetched and self.stored == self.received
 
-    def result(self, state: str, reason: str = "") -> UnitResult:
+    def result(self) -> UnitResult:
         """What goes into the ledger; `declared` is what the medium said it has, where it said so."""
         return UnitResult(
             self.key,
-            state,
-            reason,
+            self.state,
+            self.reason,
             self.declared,
             self.stored,
             self.requests,

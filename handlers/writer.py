@@ -37,7 +37,7 @@ class Batch:
         """Append rows of one unit."""
         self.rows.extend(rows)
         self.shares.append((task, len(rows)))
-        self.size += sum(len(row.value) for row in rows)
+        self.size += _bytes(rows)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Two batches of half the rows each; every row keeps its unit."""
@@ -47,6 +47,10 @@ class Batch:
         for index, (task, row) in enumerate(zip(owners, self.rows, strict=True)):
             (first if index < middle else second).add(task, [row])
         return first, second
+
+
+def _bytes(rows: Sequence[Row]) -> int:
+    return sum([len(row.value) for row in rows])
 
 
 class Writer:
@@ -73,6 +77,10 @@ class Writer:
 
     async def add(self, task: Task, rows: Sequence[Row]) -> None:
         """Take one page's rows; returns when they have a place, not when they are stored."""
+        if not self._adding.locked() and self._fits(rows):
+            self._open.add(task, rows)
+            self._set_linger()
+            return
         async with self._adding:
             await self._add(task, rows)
 
@@ -100,6 +108,13 @@ class Writer:
             position += room
             if len(self._open.rows) >= self._max_rows or self._open.size >= self._max_bytes:
                 await self._close_batch()
+        self._set_linger()
+
+    def _fits(self, rows: Sequence[Row]) -> bool:
+        """The open batch takes these rows and stays open: nothing to wait for."""
+        return len(self._open.rows) + len(rows) < self._max_rows and self._open.size + _bytes(rows) < self._max_bytes
+
+    def _set_linger(self) -> None:
         if self._open.rows and self._linger is None:
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._send_lingering)
 

@@ -20,37 +20,49 @@ class Tokens:
     ) -> None:
         self._directory, self._keys, self._sleep = directory, keys, sleep
         self._known: dict[str, list[str]] = {}
+        self._doubted: set[str] = set()
         self._refused: set[str] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def get(self, agent: str) -> str:
-        """A token of `agent` that was not refused; TokenError where there is none."""
-        async with self._locks[agent]:
-            if agent not in self._known:
-                self._known[agent] = await self._directory.tokens(self._keys.tokens, agent)
-        for token in self._known[agent]:
-            if token not in self._refused:
-                return token
-        raise await self._none(agent)
+        """A token of `agent` that was not refused, rather one that is not in doubt; TokenError where there is none."""
+        if agent not in self._known or self._locks[agent].locked():
+            async with self._locks[agent]:
+                if agent not in self._known:
+                    self._known[agent] = await self._directory.tokens(self._keys.tokens, agent)
+        left = [token for token in self._known[agent] if token not in self._refused]
+        if not left:
+            raise await self._none(agent)
+        return next((token for token in left if token not in self._doubted), left[0])
 
-    async def refused(self, agent: str, token: str) -> None:
-        """Never give `token` out again, and look once whether there is another by now.
+    async def doubted(self, agent: str, token: str) -> None:
+        """A call with `token` was refused for the first time: look once whether there is another by now.
 
-        However many calls were refused at the same time, Redis is asked once. Where Redis is down it is tried for
-        a minute (PAUSES); then TokenError.
+        However many calls were refused at the same time, Redis is asked once. The same token may be tried again: one
+        wrong answer of a medium does not cost an agent.
         """
         async with self._locks[agent]:
-            if token in self._refused:
+            if token not in self._doubted:
+                self._doubted.add(token)
+                await self._read_again(agent)
+
+    async def refused(self, agent: str, token: str) -> None:
+        """A call was refused again: never give `token` out any more, and look once whether there is another."""
+        async with self._locks[agent]:
+            if token not in self._refused:
+                self._refused.add(token)
+                await self._read_again(agent)
+
+    async def _read_again(self, agent: str) -> None:
+        """Where Redis is down it is tried for a minute (PAUSES); then TokenError."""
+        for pause in PAUSES:
+            try:
+                self._known[agent] = await self._directory.tokens(self._keys.tokens, agent)
+            except ServiceDownError as error:
+                down = error
+                await self._sleep(pause)
+            else:
                 return
-            self._refused.add(token)
-            for pause in PAUSES:
-                try:
-                    self._known[agent] = await self._directory.tokens(self._keys.tokens, agent)
-                except ServiceDownError as error:
-                    down = error
-                    await self._sleep(pause)
-                else:
-                    return
         raise TokenError(f"the token of agent {agent} was refused and no other can be read: {down}") from down
 
     async def _none(self, agent: str) -> TokenError:

@@ -8,10 +8,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ark.ledger.records import FAILED, FINISHED, STATES, Figures, UnitKey
+from ark.ledger.records import FINISHED, Figures, UnitKey
 from ark.ledger.tables import KEY, runs, units
 
-KEPT_BRIEFLY = tuple(state for state in STATES if state not in FAILED)
+KEPT_BRIEFLY = ("verified", "skipped")
+"""What is folded into its run; failed and open units stay, a rerun may still take them up."""
 FOLD = 5000
 """Units that one transaction folds, so that no other process waits long."""
 

@@ -119,7 +119,7 @@ def _tell(text: str, code: int) -> int:
 
 def _crash(error: Exception) -> int:
     """Our own bug: the traceback goes to a file, redacted, and its name is told."""
-    home = Path(os.environ.get("ARK_HOME") or Path.home() / ".ark")
+    home = Path(os.environ.get("ARK_HOME") or "~/.ark").expanduser()
     path = home / "log" / "crash.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

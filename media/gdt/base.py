@@ -79,7 +79,7 @@ class GdtHandler(ApiHandler):
         if self.fields:
             query["fields"] = self.fields
         query |= {"access_token": token, "timestamp": stamp.timestamp, "nonce": stamp.nonce}
-        text = "&".join(f"{name}={quote(_spell(value), safe='')}" for name, value in query.items())
+        text = "&".join(f"{name}={_spell(value)}" for name, value in query.items())
         return Request(f"{base_url}/{VERSION}/{self.path}?{text}")
 
     def read(self, body: bytes) -> Answer:
@@ -112,4 +112,5 @@ def one_day(unit: Unit) -> dict[str, str]:
 
 
 def _spell(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if text.isalnum() and text.isascii() else quote(text, safe="")

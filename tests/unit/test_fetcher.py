@@ -54,12 +54,19 @@ class ScriptedTokens:
 
     def __init__(self, *tokens: str) -> None:
         self.left = list(tokens)
+        self.known_doubts = set()
         self.reads = 0
 
     async def get(self, agent):
         if not self.left:
             raise TokenError(f"no token of agent {agent}")
         return self.left[0]
+
+    async def doubted(self, agent, token):
+        if token not in self.known_doubts:
+            self.known_doubts.add(token)
+            self.reads += 1
+            self.left.sort(key=lambda each: each in self.known_doubts)
 
     async def refused(self, agent, token):
         if token in self.left:
@@ -222,7 +229,38 @@ def test_without_another_token_the_agents_units_fail_and_say_so():
     result, http = outcome(lambda *_: {"code": 11002}, tokens=ScriptedTokens("old-token"))
     assert result.states() == {"failed": 30}
     assert all("no token of agent 1" in unit.reason for unit in result.units.values())
-    assert sum(http.calls.values()) == 10
+    assert sum(http.calls.values()) < 2 * 30
+
+
+def test_one_wrong_word_about_a_token_does_not_cost_the_agent():
+    result, _ = outcome(lambda account, _t, call: {"code": 11002} if account == "7" and call == 1 else GOOD)
+    assert result.states() == {"verified": 30}
+
+
+def test_a_unit_of_many_pages_may_be_refused_in_many_windows():
+    def two_pages_per_window(_account, _token, call):
+        if call % 3 == 0:
+            return {"code": 11017}
+        page = call - call // 3
+        info = {"page": page, "page_size": 1, "total_number": 30, "total_page": 30}
+        return {"code": 0, "data": {"list": [{"fund_type": f"F{page}"}], "page_info": info}}
+
+    class PagedFunds(GdtFunds):
+        page_size = 1
+
+    result = run(fetch(1, ScriptedHttp(two_pages_per_window), ScriptedTokens("token-one"), 1, PagedFunds))
+    assert result.states() == {"verified": 1}
+
+
+@pytest.mark.parametrize(("workers", "accounts"), [(1, 5), (50, 300), (50, 3000)])
+def test_accounts_refused_for_ever_do_not_keep_the_others_from_passing(workers, accounts):
+    poisoned = max(workers + workers // 5, 1)
+
+    def first_ones(account, _token, _call):
+        return {"code": 11017} if int(account) < poisoned else GOOD
+
+    result, _ = outcome(first_ones, accounts=accounts, workers=workers)
+    assert result.states() == {"verified": accounts - poisoned, "failed": poisoned}
 
 
 def test_accounts_that_cannot_be_read_are_skipped_with_the_reason():

@@ -38,12 +38,25 @@ def test_no_header_raises(header):
     assert quota is None or (0 <= quota.day <= 100 and 0 <= quota.minute <= 100)
 
 
+def waited(scenario):
+    """Seconds of virtual time until the gate gives a permit, after `scenario(gate)`."""
+
+    async def whole() -> float:
+        gate = WindowGate(60)
+        start = asyncio.get_running_loop().time()
+        await scenario(gate)
+        await gate.permit()
+        return round(asyncio.get_running_loop().time() - start, 3)
+
+    return run(whole())
+
+
 def test_a_refusal_closes_the_gate_for_everybody_for_its_windows():
     async def scenario() -> list[float]:
         loop = asyncio.get_running_loop()
         gate = WindowGate(60)
         start = loop.time()
-        gate.refused(await gate.permit(), 1)
+        gate.refused(await gate.permit(), 1, None)
 
         async def wait() -> float:
             await gate.permit()
@@ -54,29 +67,38 @@ def test_a_refusal_closes_the_gate_for_everybody_for_its_windows():
     assert run(scenario()) == [60] * 50
 
 
-def test_refusals_of_calls_under_way_do_not_close_it_longer():
-    async def scenario() -> float:
-        loop = asyncio.get_running_loop()
-        gate = WindowGate(60)
+def test_late_refusals_of_calls_under_way_do_not_close_it_again():
+    async def scenario(gate):
         permits = [await gate.permit() for _ in range(3)]
-        start = loop.time()
-        rounds = {gate.refused(permits[0], 1)}
-        await asyncio.sleep(30)
-        rounds |= {gate.refused(permit, 1) for permit in permits[1:]}
-        assert rounds == {1}
-        await gate.permit()
-        return loop.time() - start
+        gate.refused(permits[0], 1, None)
+        await asyncio.sleep(61)
+        for permit in permits[1:]:
+            gate.refused(permit, 1, None)
 
-    assert run(scenario()) == 60
+    assert waited(scenario) == 61
 
 
-def test_the_next_round_can_be_refused_again():
-    async def scenario() -> list[int]:
-        gate = WindowGate(60)
-        rounds = []
+def test_of_several_waits_the_longest_holds():
+    async def scenario(gate):
+        permits = [await gate.permit() for _ in range(3)]
+        for permit, windows in zip(permits, [1 / 60, 5, 1], strict=True):
+            gate.refused(permit, windows, None)
+
+    assert waited(scenario) == 300
+
+
+@pytest.mark.parametrize(("quota", "seconds"), [(None, 60), (Quota(99, 0), 60), (Quota(99, 4), 60), (Quota(99, 90), 1)])
+def test_a_refusal_that_says_that_calls_are_left_is_not_the_minutes(quota, seconds):
+    async def scenario(gate):
+        gate.refused(await gate.permit(), 1, quota)
+
+    assert waited(scenario) == seconds
+
+
+def test_each_round_can_be_refused():
+    async def scenario(gate):
         for _ in range(3):
             permit: Permit = await gate.permit()
-            rounds.append(gate.refused(permit, 1))
-        return rounds
+            gate.refused(permit, 1, None)
 
-    assert run(scenario()) == [1, 2, 3]
+    assert waited(scenario) == 180
