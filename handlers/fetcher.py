@@ -84,7 +84,7 @@ class Fetcher:
             self._fail(task, error)
         except ArkError:
             raise  # a service is away: that ends the run, and this unit stays open
-        except Exception as error:
+        except Exception as error:  # one bad byte must not take down the rest
             log.exception("a bug of Ark fails a unit", unit=task.key)
             self._fail(task, UnitError(f"a bug of Ark: {type(error).__name__}: {error}", trace=task.trace))
         else:
@@ -142,11 +142,8 @@ class Fetcher:
 
     async def _steer(self, task: Task, code: Code, answer: Answer, token: str, permit: Permit, reply: Reply) -> None:
         """Do what the code's verdict says, unless it is OK."""
-        reason = (
-            f"code {answer.code}: {code.meaning} ({answer.message})"
-            if answer.message
-            else (f"code {answer.code}: {code.meaning}")
-        )
+        said = f" ({answer.message})" if answer.message else ""
+        reason = f"code {answer.code}: {code.meaning}{said}"
         error = UnitError(reason, code=answer.code, trace=task.trace)
         if code.verdict is Verdict.WAIT:
             self._gate.refused(permit, code.windows, self._handler.quota(reply.headers))
