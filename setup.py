@@ -28,8 +28,8 @@ setup(
         "SQLAlchemy>=2.0.40",
         "structlog>=25.1",
         "thriftpy2>=0.5.3",
-        "tzdata>=2025.1",
         "uvloop>=0.21; sys_platform != 'win32'",
+        "yarl>=1.18",
     ],
     extras_require={
         "test": [

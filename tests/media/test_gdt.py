@@ -1,5 +1,6 @@
-"""gdt: our requests are what its official clients send, its answers are read strictly, its codes mean what is documented."""
+"""gdt: our requests are what its official clients send, its answers are read strictly, its codes are documented."""
 
+import contextlib
 import json
 from datetime import date
 from pathlib import Path
@@ -129,10 +130,8 @@ def test_a_refusals_code_is_not_lost_for_its_data(data):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_answer_or_a_bad_body(body):
-    try:
+    with contextlib.suppress(BadBodyError):  # the one way to say no
         assert isinstance(GdtHandler().read(body).code, int)
-    except BadBodyError:
-        pass  # the one way to say no
 
 
 @pytest.mark.parametrize("code", [-1, 1, 99999, 11003, 11020, 18000, 18015, 30100, 2**70])

@@ -24,7 +24,7 @@ from tests.virtual_time import run
         ("-1%,5%", None),
         ("101%,5%", None),
         ("99%,74%,3%", None),
-        ("٩٩%,٧%", None),
+        ("\u0669\u0669%,\u0667%", None),
         ("9" * 5000 + "%,1%", None),
     ],
 )

@@ -108,12 +108,12 @@ def test_it_does_not_matter_which_fields_are_known_before(values, known):
 @given(st.sampled_from(FIELDS[1:]), st.sampled_from(["", "|", "a|b", "\n", "\x00", "\u2028"]))
 def test_row_keys_refuse_what_would_make_two_keys_one(field, value):
     with pytest.raises(InputDataError, match=field if field != "account_id" else "salt|account_id"):
-        RowKey(*FIELDS).bind({}).build({name: "1" for name in FIELDS} | {field: value})
+        RowKey(*FIELDS).bind({}).build(dict.fromkeys(FIELDS, "1") | {field: value})
 
 
 def test_row_keys_longer_than_hbase_takes_are_refused():
     with pytest.raises(InputDataError, match="32767"):
-        RowKey(*FIELDS).bind({}).build({name: "1" for name in FIELDS} | {"fund_type": "x" * 33000})
+        RowKey(*FIELDS).bind({}).build(dict.fromkeys(FIELDS, "1") | {"fund_type": "x" * 33000})
 
 
 @pytest.mark.parametrize("fields", [("date", "account_id", "tenant"), ("salt", "date", "tenant"), (*FIELDS, "date")])
