@@ -10,9 +10,10 @@ I/O, no token, no clock, no paging, no retry in there. The hooks, all pure:
     sign      the medium      parameters + token -> the request
     read      the medium      body -> Answer
     quota     the medium      headers -> what is left of the quota
-    trace     the medium      headers + answer -> the medium's id of this answer
+    trace     the medium      headers -> the medium's id of this answer
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import ClassVar, Literal, NamedTuple
@@ -36,7 +37,7 @@ class Stamp(NamedTuple):
     nonce: str
 
 
-class ApiHandler:
+class ApiHandler(ABC):
     """One interface of one medium. Subclasses are declarations; see the module's table of hooks."""
 
     medium: ClassVar[str]
@@ -75,25 +76,25 @@ class ApiHandler:
         """The records of an answer that was taken, each as its own bytes."""
         return answer.records or ()
 
+    @abstractmethod
     def page(self, number: int) -> Params:
         """The parameters that ask for page `number`, counted from 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sign(self, base_url: str, unit: Unit, params: Params, token: str, stamp: Stamp) -> Request:
         """The request for `params` of this unit, with the token where the medium wants it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, body: bytes) -> Answer:
         """The answer in a body; raises BadBodyError where there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def quota(self, headers: Mapping[str, str]) -> Quota | None:
         """What the headers say is left of this (app, interface)'s quota; never raises."""
-        raise NotImplementedError
 
+    @abstractmethod
     def trace(self, headers: Mapping[str, str]) -> str:
         """The medium's id of an answer, for its support and our ledger; empty where it has none."""
-        raise NotImplementedError
 
     @classmethod
     def name(cls) -> str:
