@@ -106,9 +106,9 @@ def _hbase(settings: Settings) -> str:
 def _kafka(settings: Settings) -> str:
     if not settings.kafka.url:
         return f"not configured: events go to {settings.home / 'log'}"
-    from ark.observers.kafka_events import connect
+    from ark.observers.kafka_events import probe
 
-    connect(settings.kafka.url).close(timeout=0)
+    probe(settings.kafka.url)
     return settings.kafka.url
 
 

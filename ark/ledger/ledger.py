@@ -177,7 +177,7 @@ class Ledger:
     def runs(self, limit: int = 20) -> list[Run]:
         """The last runs, newest first."""
         with self._database.read() as connection:
-            latest = connection.execute(sa.select(*RUN).order_by(runs.c.run_id.desc()).limit(limit))
+            latest = connection.execute(sa.select(*RUN).order_by(runs.c.number.desc()).limit(limit))
             return [_decode(row) for row in latest]
 
     def run(self, run_id: str) -> Run:
@@ -283,7 +283,7 @@ def _decode(row: sa.Row[Any]) -> Run:
 
 
 def _unknown(connection: Connection, run_id: str) -> UsageError:
-    latest = connection.scalars(sa.select(runs.c.run_id).order_by(runs.c.run_id.desc()).limit(PAGE)).all()
+    latest = connection.scalars(sa.select(runs.c.run_id).order_by(runs.c.number.desc()).limit(PAGE)).all()
     nearest = get_close_matches(run_id, latest, n=3) or latest[:1]
     hint = f"did you mean {', '.join(nearest)}?" if nearest else "it holds none yet;"
     return UsageError(f"run {run_id!r} is not in the ledger: {hint} see `ark runs`")

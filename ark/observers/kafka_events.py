@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
+from ark.errors import ServiceDownError
 from ark.observers.append import AppendFile
 from ark.observers.events import Record, encode
 from ark.redact import redact_error
@@ -36,6 +38,16 @@ FORCE = 1.0
 
 Line = tuple[bytes, bytes]
 """Key (the run's id: its records stay in order) and value of one record."""
+
+
+def probe(brokers: str) -> None:
+    """Raise ServiceDownError unless a broker answers within about two seconds."""
+    try:
+        connect(brokers).close(timeout=0)
+    except KafkaError as error:
+        raise ServiceDownError(
+            f"no broker of {brokers} answers ({type(error).__name__}): start Kafka, or correct ARK_KAFKA_URL"
+        ) from error
 
 
 def connect(brokers: str) -> KafkaProducer:
