@@ -1,21 +1,28 @@
 """Ark as its users have it: `bin/ark` in a process of its own, its settings, its files, its services."""
 
+import io
 import json
 import os
 import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import redis
+from click.testing import CliRunner
 
+from handlers.cli.main import cli, main
+from media.gdt.daily_report_ad import GdtDailyReportAd
+from media.gdt.hourly_report_ad import GdtHourlyReportAd
 from tests.conftest import CHECKOUT, Services
 from tests.simulator import Media, simulator
 
@@ -25,6 +32,7 @@ COMPACT = DATE.replace("-", "")
 DATABASE = 9
 """The Redis database of these tests: what is in it is theirs."""
 LONGEST_LINE = 4000
+PYCACHE = str(CHECKOUT / ".pytest_cache" / "bytecode")
 
 
 class Said(NamedTuple):
@@ -62,18 +70,24 @@ class Ark:
 
     def environment(self, **settings: object) -> dict[str, str]:
         given = {f"ARK_{name.upper()}": str(value) for name, value in {**self.settings, **settings}.items()}
-        return {**os.environ, "ARK_HOME": str(self.home), **given}
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": PYCACHE, "ARK_HOME": str(self.home), **given}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a start would compile all libraries anew: two seconds
+        return environment
 
     def start(self, *words: str, **settings: object) -> "subprocess.Popen[str]":
-        """A process of bin/ark, in a process group of its own."""
+        """A process of bin/ark."""
+        return self.spawn([BIN, *words], **settings)
+
+    def spawn(self, command: Sequence[str], **settings: object) -> "subprocess.Popen[str]":
+        """A process with our settings, in a process group of its own."""
         return subprocess.Popen(
-            [BIN, *words],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
-            env=self.environment(**settings),
+            env=self.environment(**settings) | {"PYTHONPATH": str(CHECKOUT)},
             cwd="/",
             start_new_session=True,
         )
@@ -81,10 +95,25 @@ class Ark:
     def __call__(self, *words: str, timeout: float = 60, **settings: object) -> Said:
         return ended(self.start(*words, **settings), timeout)
 
+    def read(self, *words: str) -> str:
+        """What a command that only reads prints, run in this process: to start one takes a second."""
+        shown = CliRunner().invoke(cli, words, env=self.environment(), prog_name="ark", standalone_mode=False)
+        if shown.exception is not None:
+            raise shown.exception
+        return shown.stdout
+
+    def refusal(self, *words: str) -> Said:
+        """What a command that is refused before it works says, told by the last door in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in self.environment().items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as end:
+                main([*words])
+        return Said(int(end.value.code or 0), out.getvalue(), err.getvalue())
+
     def json(self, *words: str) -> Any:
-        said = self(*words, "--json")
-        assert said.code == 0, said.err
-        return json.loads(said.out)
+        return json.loads(self.read(*words, "--json"))
 
     def units(self, run_id: str) -> dict[str, dict[str, Any]]:
         """Account (and variant, if any) -> its unit, as `ark show --json` has it."""
@@ -93,9 +122,8 @@ class Ark:
 
     def rows(self, table: str, *words: str) -> dict[str, tuple[int, Any]]:
         """Row key -> (timestamp, value) of a table; a second cell or version of a row is an error."""
-        said = self("rows", table, "--limit", "1000000", "--versions", "9", "--json", *words)
-        assert said.code == 0, said.err
-        cells = [json.loads(line) for line in said.out.splitlines()]
+        lines = self.read("rows", table, "--limit", "1000000", "--versions", "9", "--json", *words).splitlines()
+        cells = [json.loads(line) for line in lines]
         found = {cell["row"]: (cell["timestamp"], cell["value"]) for cell in cells}
         assert len(found) == len(cells)
         return found
@@ -108,22 +136,61 @@ def ended(process: "subprocess.Popen[str]", timeout: float = 60) -> Said:
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
-        print(out[-3000:], err[-3000:])
+        sys.stderr.write(f"{out[-3000:]}{err[-3000:]}")  # pytest shows it with the failure
         raise
     assert "Traceback" not in err, err
     assert "Traceback" not in out
     return Said(process.returncode, out, err)
 
 
+CASH = {"fund_type": "FUND_TYPE_CASH", "balance": 120000, "fund_status": "FUND_STATUS_NORMAL", "realtime_cost": 100}
+"""A record of funds/get."""
+
+
+class Kind(NamedTuple):
+    """An interface as a reader of its table knows it: the fields of the row key as seed 003 designs them."""
+
+    interface: str
+    table: str
+    key: tuple[str, ...]
+    asked: Sequence[str] = ()
+    """The fields a report is asked for; empty: all there are."""
+
+
+FUNDS = Kind("gdt.funds", "tenant_gdt_funds_get_v2", ("salt", "date", "account", "agent", "fund_type", "tenant"))
+DAILY = Kind(
+    "gdt.daily_report_ad",
+    "tenant_gdt_daily_report_ad_v3",
+    ("salt", "date", "account", "agent", "ad_id", "tenant", "time_line"),
+    GdtDailyReportAd.fields,
+)
+HOURLY = Kind(
+    "gdt.hourly_report_ad",
+    "tenant_gdt_hourly_report_ad_v3",
+    ("salt", "date", "account", "agent", "hour", "ad_id", "time_line", "tenant"),
+    GdtHourlyReportAd.fields,
+)
+
+
 class Stage:
     """A tenant with one agent whose token and accounts are in Redis, and the medium that serves them."""
 
-    def __init__(self, ark: Ark, directory: "redis.Redis[bytes]", url: str, accounts: Sequence[str]) -> None:
-        self.ark, self.redis, self.url = ark, directory, url
-        self.tenant = f"T{random.randrange(10**8, 10**9)}"
-        self.agent = str(random.randrange(1_000_000, 10_000_000))
+    def __init__(
+        self,
+        ark: Ark,
+        directory: "redis.Redis[bytes]",
+        url: str,
+        accounts: Sequence[str],
+        *,
+        tenant: str = "",
+        agent: str = "",
+        date: str = DATE,
+    ) -> None:
+        self.ark, self.redis, self.url, self.date = ark, directory, url, date
+        self.tenant = tenant or f"T{random.randrange(10**8, 10**9)}"
+        self.agent = agent or str(random.randrange(1_000_000, 10_000_000))
         self.accounts = list(accounts)
-        self.key = f"gdt_advertiser_v1.1_{self.tenant}_{COMPACT}"
+        self.key = f"gdt_advertiser_v1.1_{self.tenant}_{date.replace('-', '')}"
         ark.settings["gdt_url"] = url
 
     def fill(self, token: str) -> None:
@@ -145,6 +212,12 @@ class Stage:
         """`ark run`, without what follows it."""
         return self.ark(*self.words(interface, "--no-next", *more), **settings)
 
+    def at(self, home: Path) -> "Stage":
+        """The same stage for an Ark with another home."""
+        other = copy(self)
+        other.ark = Ark(home, **self.ark.settings)
+        return other
+
     def start(self, interface: str = "gdt.funds", *more: str, **settings: Any) -> "subprocess.Popen[str]":
         return self.ark.start(*self.words(interface, "--no-next", *more), **settings)
 
@@ -152,13 +225,14 @@ class Stage:
 class Simulated(Stage):
     """A stage whose medium is the simulator."""
 
-    def __init__(self, ark: Ark, directory: "redis.Redis[bytes]", media: Media) -> None:
-        super().__init__(ark, directory, media.url, ())
+    def __init__(self, ark: Ark, directory: "redis.Redis[bytes]", media: Media, **names: str) -> None:
+        super().__init__(ark, directory, media.url, (), **names)
         self.media = media
 
-    def plant(self, accounts: int, scenario: Mapping[str, Any]) -> None:
-        agents = [{"tenant": self.tenant, "id": self.agent, "accounts": accounts}]
-        self.media.set_scenario({"gdt": {"agents": agents, **scenario}})
+    def plant(self, accounts: int, token: str = "", seed: int = 20200531, **scenario: Any) -> None:
+        agent = {"tenant": self.tenant, "id": self.agent, "accounts": accounts, "token": token}
+        self.media.set_scenario({"seed": seed, "gdt": {"agents": [agent], **scenario}}, replace=True)
+        self.media.clear_stats()
         self.accounts = self.media.accounts(self.agent)
         self.fill(self.media.directory()[0]["token"])
 
@@ -169,15 +243,16 @@ class Simulated(Stage):
         """What the medium counted for one interface."""
         return dict(self.media.stats()["media"].get("gdt", {}).get(path, {"requests": 0, "codes": {}}))
 
-    def differences(self, interface: str, table: str, fields: Sequence[str], date: str = DATE) -> tuple[int, int, int]:
-        """Rows of the embedded table that are lost, in excess (duplicated), misplaced; `fields` make the key."""
-        expected = self.truth(interface, fields, date)
-        stored = {key: value["data"] for key, (_, value) in self.ark.rows(table, "--date", date).items()}
-        return compare(expected, stored)
+    def differences(self, kind: Kind = FUNDS) -> tuple[int, int, int]:
+        """Rows of the embedded table that are lost, in excess (duplicated), misplaced."""
+        cells = self.ark.rows(kind.table, "--date", self.date)
+        return compare(self.truth(kind), {key: value["data"] for key, (_, value) in cells.items()})
 
-    def truth(self, interface: str, fields: Sequence[str], date: str = DATE) -> dict[str, Any]:
+    def truth(self, kind: Kind = FUNDS) -> dict[str, Any]:
         """Row key -> record, as the medium has it."""
-        return {row_key(each, fields, date): each["record"] for each in self.media.truth(interface, date)}
+        asked = {"fields": list(kind.asked)} if kind.asked else {}
+        served = self.media.truth(kind.interface, self.date, **asked)
+        return {row_key(each, kind.key, self.date): each["record"] for each in served}
 
 
 def row_key(truth: Mapping[str, Any], fields: Sequence[str], date: str) -> str:
@@ -193,20 +268,10 @@ def row_key(truth: Mapping[str, Any], fields: Sequence[str], date: str) -> str:
     return "|".join(known[field] if field in known else str(truth["record"][field]) for field in fields)
 
 
-FUNDS = ("salt", "date", "account", "agent", "fund_type", "tenant")
-DAILY = ("salt", "date", "account", "agent", "ad_id", "tenant", "time_line")
-HOURLY = ("salt", "date", "account", "agent", "hour", "ad_id", "time_line", "tenant")
-
-
 def compare(expected: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[int, int, int]:
     """(lost, duplicated, misplaced): keys that are missing, that nobody served, that hold another record."""
-    misplaced = sum(_differ(expected[key], stored[key]) for key in expected.keys() & stored.keys())
+    misplaced = sum(expected[key] != stored[key] for key in expected.keys() & stored.keys())
     return len(expected.keys() - stored.keys()), len(stored.keys() - expected.keys()), misplaced
-
-
-def _differ(expected: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
-    """A report holds only the fields that were asked for: those must be as served."""
-    return not stored or any(name not in expected or expected[name] != stored[name] for name in stored)
 
 
 @pytest.fixture(scope="session")
@@ -249,10 +314,8 @@ def stage(ark: Ark, directory: "redis.Redis[bytes]", media: Media) -> Iterator[C
     made: list[Simulated] = []
 
     def make(accounts: int = 20, **scenario: Any) -> Simulated:
-        media.set_scenario({}, replace=True)
-        media.clear_stats()
         made.append(Simulated(ark, directory, media))
-        made[-1].plant(accounts, scenario)
+        made[-1].plant(accounts, **scenario)
         return made[-1]
 
     yield make
@@ -261,10 +324,12 @@ def stage(ark: Ark, directory: "redis.Redis[bytes]", media: Media) -> Iterator[C
 
 
 @contextmanager
-def staged(ark: Ark, directory: "redis.Redis[bytes]", url: str, accounts: Sequence[str]) -> Iterator[Stage]:
+def staged(
+    ark: Ark, directory: "redis.Redis[bytes]", url: str, accounts: Sequence[str], token: str = ""
+) -> Iterator[Stage]:
     """A stage before any medium at `url`, with a token nobody checks."""
     made = Stage(ark, directory, url, accounts)
-    made.fill(f"token-of-{made.tenant}")
+    made.fill(token or f"token-of-{made.tenant}")
     try:
         yield made
     finally:
@@ -277,3 +342,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+def peak_memory(process: "subprocess.Popen[str]") -> int:
+    """Wait for the end; the most bytes that were resident until then."""
+    status, peak = Path(f"/proc/{process.pid}/status"), 0
+    while process.poll() is None:
+        for line in status.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM"):  # missing once it has ended
+                peak = int(line.split()[1]) << 10
+        time.sleep(0.02)
+    return peak

@@ -2,13 +2,9 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
-
-import pytest
 
 from tests.acceptance.conftest import COMPACT, DATE, FUNDS, Ark, Simulated
 
-FUNDS_TABLE = "tenant_gdt_funds_get_v2"
 UNKNOWN_CODE = 98765
 
 Staging = Callable[..., Simulated]
@@ -25,13 +21,13 @@ def test_a_run_is_done_and_every_cell_is_where_it_belongs(stage: Staging) -> Non
     assert told["requests"] == here.calls()["requests"] == 30
     assert told["rows"] == len(here.media.truth("gdt.funds", DATE))
     assert told["next"] == []
-    assert here.differences("gdt.funds", FUNDS_TABLE, FUNDS) == (0, 0, 0)
+    assert here.differences(FUNDS) == (0, 0, 0)
 
 
 def test_show_and_runs_tell_the_same_as_the_result(stage: Staging) -> None:
     here = stage(5, faults=[{"kind": "code", "code": UNKNOWN_CODE, "share": 1, "text": "what is that"}])
     told = here.run().result
-    shown = here.ark.json("show", told["run_id"])
+    shown = json.loads(here.ark("show", told["run_id"], "--json").out)
     assert {key: shown["run"][key] for key in told} == told
     assert {tuple(unit) for unit in shown["units"]} == {
         ("agent", "account", "variant", "state", "reason", "rows", "requests", "trace")
@@ -39,7 +35,7 @@ def test_show_and_runs_tell_the_same_as_the_result(stage: Staging) -> None:
     assert {unit["account"] for unit in shown["units"]} == set(here.accounts)
     assert {(unit["agent"], unit["state"], unit["requests"]) for unit in shown["units"]} == {(here.agent, "failed", 1)}
     assert all(f"code {UNKNOWN_CODE}" in unit["reason"] and len(unit["trace"]) == 32 for unit in shown["units"])
-    listed = here.ark.json("runs")
+    listed = json.loads(here.ark("runs", "--json").out)
     assert {key: listed[0][key] for key in told} == told
 
 
@@ -51,7 +47,7 @@ def test_a_rerun_heals_what_failed_and_fetches_nothing_else(stage: Staging) -> N
     failed = {account for account, unit in units.items() if unit["state"] == "failed"}
     assert 0 < len(failed) < 40
     assert (first.code, told["status"], told["failed"]) == (3, "partial", len(failed))
-    before = here.ark.rows(FUNDS_TABLE)
+    before = here.ark.rows(FUNDS.table)
     assert {key.split("|")[2] for key in before} == set(here.accounts) - failed
 
     here.change(faults=[])
@@ -62,30 +58,25 @@ def test_a_rerun_heals_what_failed_and_fetches_nothing_else(stage: Staging) -> N
     assert healed.result["status"] == "done"
     assert (healed.result["planned"], healed.result["verified"]) == (40, 40)
     assert here.calls()["requests"] == len(failed)
-    after = here.ark.rows(FUNDS_TABLE)
+    after = here.ark.rows(FUNDS.table)
     assert {key: after[key] for key in before} == before
     assert len({timestamp for timestamp, _ in after.values()}) == 1
-    assert here.differences("gdt.funds", FUNDS_TABLE, FUNDS) == (0, 0, 0)
+    assert here.differences(FUNDS) == (0, 0, 0)
 
 
-def test_a_rerun_of_a_whole_run_calls_nobody(stage: Staging) -> None:
-    here = stage(10)
+def test_a_rerun_of_a_whole_run_calls_nobody_and_a_second_run_makes_the_same_rows(stage: Staging) -> None:
+    here = stage(20)
     told = here.run().result
-    before = here.ark.rows(FUNDS_TABLE)
+    before = here.ark.rows(FUNDS.table)
     here.media.clear_stats()
     again = here.ark("rerun", told["run_id"])
-    assert (again.code, again.result["verified"]) == (0, 10)
+    assert (again.code, again.result["verified"]) == (0, 20)
     assert here.calls()["requests"] == 0
-    assert here.ark.rows(FUNDS_TABLE) == before
+    assert here.ark.rows(FUNDS.table) == before
 
+    assert here.run().code == 0
 
-def test_run_twice_makes_the_same_rows(stage: Staging) -> None:
-    here = stage(20)
-    here.run()
-    before = here.ark.rows(FUNDS_TABLE)
-    said = here.run()
-    after = here.ark.rows(FUNDS_TABLE)
-    assert said.code == 0
+    after = here.ark.rows(FUNDS.table)
     assert {key: cell["data"] for key, (_, cell) in after.items()} == {
         key: cell["data"] for key, (_, cell) in before.items()
     }
@@ -124,7 +115,7 @@ def test_inactive_accounts_are_skipped_with_their_reason(stage: Staging) -> None
     skipped = [unit for unit in here.ark.units(told["run_id"]).values() if unit["state"] == "skipped"]
     assert len(skipped) == told["skipped"]
     assert all("32211" in unit["reason"] for unit in skipped)
-    assert here.differences("gdt.funds", FUNDS_TABLE, FUNDS) == (0, 0, 0)
+    assert here.differences(FUNDS) == (0, 0, 0)
 
 
 def test_the_result_line_stays_short_however_many_units_fail(stage: Staging) -> None:
@@ -140,28 +131,20 @@ def test_file_output_is_whole_json_lines(stage: Staging) -> None:
     assert (said.code, said.result["verified"]) == (0, 15)
     folder = here.ark.home / "files" / COMPACT / here.tenant
     files = sorted(folder.iterdir())
-    assert [file.name for file in files] == [f"{FUNDS_TABLE}_{COMPACT}_1.json"]
+    assert [file.name for file in files] == [f"{FUNDS.table}_{COMPACT}_1.json"]
     lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     assert len(lines) == said.result["rows"] == len(here.media.truth("gdt.funds", DATE))
-    assert not (here.ark.home / "tables").exists() or FUNDS_TABLE not in str(list((here.ark.home / "tables").iterdir()))
-
-
-def test_no_output_stores_nothing_and_still_verifies(stage: Staging) -> None:
-    here = stage(15)
-    said = here.run("gdt.funds", "-o", "NONE")
-    assert (said.code, said.result["verified"], here.calls()["requests"]) == (0, 15, 15)
-    assert not (here.ark.home / "files").exists()
+    assert not (here.ark.home / "tables").exists() or FUNDS.table not in str(list((here.ark.home / "tables").iterdir()))
 
 
 def test_a_dry_run_calls_nobody_and_shows_no_token(stage: Staging) -> None:
     here = stage(7)
     token = here.media.directory()[0]["token"]
-    said = here.ark(*here.words("gdt.daily_report_ad", "--dry-run", "--json"))
-    assert said.code == 0
-    plan = json.loads(said.out)
+    shown = here.ark.read(*here.words("gdt.daily_report_ad", "--dry-run", "--json"))
+    plan = json.loads(shown)
     assert (plan["accounts"], plan["calls"]) == (7, 21)
     assert len(plan["urls"]) == len(plan["row_keys"]) == 3
-    assert token not in said.out + said.err
+    assert token not in shown
     assert here.calls("daily_reports/get")["requests"] == 0
     assert here.ark.json("runs") == []
 
@@ -172,33 +155,21 @@ def test_the_short_forms_take_tenant_and_date_from_the_key(stage: Staging) -> No
     assert said.code == 0
     assert f"tenant {here.tenant}" in said.err
     assert f"date {DATE}" in said.err
-    one = ["run", "gdt.funds", "-g", here.agent, "-a", here.accounts[0], "--no-next"]
-    assert here.ark(*one, "-t", here.tenant, "-d", COMPACT).result["planned"] == 1
-    assert here.ark(*one, run_tenant=here.tenant).result["planned"] == 1
-    everything = here.ark("run", "gdt.funds", "-g", here.agent, "-t", here.tenant, "-d", DATE, "--all", "--no-next")
+    one = ["run", "gdt.funds", "-g", here.agent, "-a", here.accounts[0], "--dry-run", "--json"]
+    assert json.loads(here.ark.read(*one, "-t", here.tenant, "-d", COMPACT))["accounts"] == 1
+    here.ark.settings["run_tenant"] = here.tenant
+    assert json.loads(here.ark.read(*one))["accounts"] == 1
+    everything = here.ark("run", "gdt.funds", "-g", here.agent, "-d", DATE, "--all", "--no-next")
     assert (everything.code, everything.result["planned"]) == (0, 6)
 
 
-def argument(here: Simulated, **more: Any) -> str:
-    said = here.ark(
-        "args", "encode", "-g", here.agent, "-k", here.key, *(word for pair in more.items() for word in pair)
-    )
-    assert said.code == 0
-    return said.out.strip()
-
-
-@pytest.mark.parametrize("style", ["encoded", "exec", "job name"])
-def test_schedulers_hand_it_over_in_their_ways(stage: Staging, style: str) -> None:
+def test_a_whole_command_line_comes_as_one_string(stage: Staging) -> None:
+    """As XXL-JOB hands it over, with a job's name of the scheduler and the shard behind it."""
     here = stage(4)
-    text = argument(here)
-    words = {
-        "encoded": ["run", "gdt.funds", text, "0", "1"],
-        "exec": ["exec", f"run gdt.funds {text} -o HBASE --no-next", "0", "1"],
-        "job name": ["run", "dmp_task_gdt_api_3", text, "--no-next"],
-    }[style]
-    said = here.ark(*words)
+    text = here.ark.read("args", "encode", "-g", here.agent, "-k", here.key).strip()
+    said = here.ark("exec", f"run dmp_task_gdt_api_3 {text} -o HBASE --no-next", "0", "1")
     assert (said.code, said.result["interface"], said.result["verified"]) == (0, "gdt.funds", 4)
-    assert here.differences("gdt.funds", FUNDS_TABLE, FUNDS) == (0, 0, 0)
+    assert here.differences(FUNDS) == (0, 0, 0)
 
 
 def test_a_list_interface_fills_the_list_that_the_next_job_works_from(stage: Staging) -> None:
@@ -210,10 +181,10 @@ def test_a_list_interface_fills_the_list_that_the_next_job_works_from(stage: Sta
     assert sorted(here.redis.zrange(here.key, 0, -1)) == sorted(account.encode() for account in here.accounts)
     assert here.calls("advertiser/get")["requests"] == 3
     assert here.calls("funds/get")["requests"] == 230
-    assert here.differences("gdt.funds", FUNDS_TABLE, FUNDS) == (0, 0, 0)
+    assert here.differences(FUNDS) == (0, 0, 0)
 
 
 def test_an_unknown_run_is_a_plain_word(ark: Ark) -> None:
     for words in (["show", "20200530T080102-1f2e3d4c"], ["rerun", "20200530T080102-1f2e3d4c"]):
-        said = ark(*words)
+        said = ark.refusal(*words)
         assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1)

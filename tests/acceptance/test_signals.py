@@ -12,8 +12,7 @@ import pytest
 
 from tests.acceptance.conftest import BIN, FUNDS, Simulated, ended, wait_for
 
-FUNDS_TABLE = "tenant_gdt_funds_get_v2"
-ACCOUNTS = 400
+ACCOUNTS = 300
 UNKNOWN_CODE = 98765
 
 Staging = Callable[..., Simulated]
@@ -38,30 +37,36 @@ def taken_up(here: Simulated, run_id: str) -> int:
     here.media.clear_stats()
     said = here.ark("rerun", run_id)
     assert (said.code, said.result["status"], said.result["verified"]) == (0, "done", len(here.accounts))
-    assert here.differences("gdt.funds", FUNDS_TABLE, FUNDS) == (0, 0, 0)
-    assert len({timestamp for timestamp, _ in here.ark.rows(FUNDS_TABLE).values()}) == 1
+    assert here.differences(FUNDS) == (0, 0, 0)
+    assert len({timestamp for timestamp, _ in here.ark.rows(FUNDS.table).values()}) == 1
     return int(here.calls()["requests"])
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_stops_the_run_after_a_checkpoint(stage: Staging, number: signal.Signals, code: int) -> None:
+def test_a_signal_stops_the_run_after_a_checkpoint(stage: Staging) -> None:
+    """SIGTERM the run, SIGINT its rerun."""
     here = slow(stage)
-    running = here.start()
-    under_way(here, 80)
+    verified = signalled(here, here.start(), signal.SIGTERM, 143)
+    verified = signalled(here, here.ark.start("rerun", last_run(here)), signal.SIGINT, 130, verified)
+    assert taken_up(here, last_run(here)) == ACCOUNTS - verified
+
+
+def signalled(here: Simulated, running: "subprocess.Popen[str]", number: int, code: int, before: int = 0) -> int:
+    """Signal a run when it is under way; how many units it has verified by its end."""
+    here.media.clear_stats()
+    under_way(here, 60)
     began = time.monotonic()
     running.send_signal(number)
     said = ended(running)
     assert time.monotonic() - began < 10
-    assert said.code == code
     told = said.result
-    assert (told["status"], told["failed"]) == ("stopped", 0)
-    assert 50 <= told["verified"] < ACCOUNTS
-    assert here.calls()["requests"] == told["requests"]
-    assert taken_up(here, told["run_id"]) == ACCOUNTS - told["verified"]
+    assert (said.code, told["status"], told["failed"]) == (code, "stopped", 0)
+    assert before + 50 <= told["verified"] < ACCOUNTS
+    assert here.calls()["requests"] == told["verified"] - before
+    return int(told["verified"])
 
 
 def test_a_second_signal_ends_it_at_once(stage: Staging) -> None:
-    here = stage(ACCOUNTS, latency={"seconds": 4})
+    here = stage(ACCOUNTS, latency={"seconds": 3})
     running = here.start()
     under_way(here, 50)
     running.send_signal(signal.SIGTERM)
@@ -71,12 +76,11 @@ def test_a_second_signal_ends_it_at_once(stage: Staging) -> None:
     said = ended(running)
     assert time.monotonic() - began < 2
     assert said.code in {-signal.SIGTERM, 143}
-    taken_up(here, last_run(here))
 
 
 def test_a_signal_while_planning_or_connecting_is_no_trouble(stage: Staging) -> None:
     here = slow(stage)
-    for delay in (0.3, 0.6, 0.9):
+    for delay in (0.4, 1.2):
         running = here.start()
         time.sleep(delay)
         running.send_signal(signal.SIGTERM)
@@ -86,13 +90,19 @@ def test_a_signal_while_planning_or_connecting_is_no_trouble(stage: Staging) -> 
         taken_up(here, runs[-1]["run_id"])
 
 
-@pytest.mark.parametrize("calls", [1, 60, 150, 280, 399])
-def test_kill_9_loses_nothing(stage: Staging, calls: int) -> None:
-    here = stage(ACCOUNTS, latency={"seconds": 0.1})
+def test_kill_9_again_and_again_loses_nothing(stage: Staging) -> None:
+    here = slow(stage)
     running = here.start()
-    under_way(here, calls)
+    for calls in (1, 100, 60):
+        here.media.clear_stats()
+        under_way(here, calls)
+        running.kill()
+        assert ended(running).code == -signal.SIGKILL
+        running = here.ark.start("rerun", last_run(here))
+    here.media.clear_stats()
+    under_way(here, 1)
     running.kill()
-    assert ended(running).code == -signal.SIGKILL
+    ended(running)
     verified = sum(unit["state"] == "verified" for unit in here.ark.units(last_run(here)).values())
     assert taken_up(here, last_run(here)) == ACCOUNTS - verified
 
@@ -126,10 +136,10 @@ def test_a_reader_that_leaves_does_not_end_the_run(stage: Staging) -> None:
         running.stderr.close()
         assert running.wait(60) == 0
     assert here.ark.json("runs")[0]["status"] == "done"
-    assert here.differences("gdt.funds", FUNDS_TABLE, FUNDS) == (0, 0, 0)
+    assert here.differences(FUNDS) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("closed", ["stdout", "stderr", "both"])
+@pytest.mark.parametrize("closed", ["stdout", "both"])
 def test_a_failure_keeps_its_exit_code_whoever_listens(stage: Staging, closed: str) -> None:
     here = stage(5, faults=[{"kind": "code", "code": UNKNOWN_CODE}])
     read, write = os.pipe()
@@ -150,10 +160,12 @@ def test_a_failure_keeps_its_exit_code_whoever_listens(stage: Staging, closed: s
 def test_closed_descriptors_do_no_harm(stage: Staging) -> None:
     here = stage(5)
     words = " ".join(f"'{word}'" for word in [BIN, *here.words("gdt.funds", "--no-next")])
-    for closing in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
-        done = subprocess.run(["sh", "-c", f"exec {words} {closing}"], env=here.ark.environment(), check=False)
+    for closing in (">&-", "<&- >&- 2>&-"):
+        done = subprocess.run(
+            ["sh", "-c", f"exec {words} {closing}"], env=here.ark.environment(), check=False, timeout=60
+        )
         assert done.returncode == 0, closing
-    assert [run["status"] for run in here.ark.json("runs")] == ["done"] * 4
+    assert [run["status"] for run in here.ark.json("runs")] == ["done"] * 2
 
 
 def test_the_command_line_of_the_process_names_no_token(stage: Staging) -> None:
