@@ -145,7 +145,9 @@ class Database:
                 f"ledger {self.place} cannot hold a value ({text}): correct it in the argument or list"
             )
         if isinstance(error, OperationalError | InterfaceError):
-            return ServiceDownError(f"ledger {self.place} does not answer ({text}): is MySQL up? see `ark doctor`")
+            return ServiceDownError(
+                f"ledger {self.place} does not answer ({text}): start MySQL, or correct ARK_LEDGER_URL"
+            )
         return None
 
 

@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,8 +35,8 @@ class Table:
             assert columns.keys() == {b"info:data"}
             yield key.decode(), Cell(timestamp, json.loads(value))
 
-    def remove(self, keys: Iterator[str]) -> None:
-        """Delete these rows: the table is not ours alone."""
+    def remove(self, keys: Iterable[str]) -> None:
+        """Delete these rows."""
         with self._table.batch(batch_size=1000) as batch:
             for key in keys:
                 batch.delete(key.encode())
@@ -63,10 +63,6 @@ class Topic:
         while any(self._consumer.position(part) < ends[part] for part in self._parts):
             found += [message.value for some in self._consumer.poll(1000).values() for message in some]
         return found
-
-    def records(self, run_id: str) -> list[dict[str, Any]]:
-        """Those of one run, in their order."""
-        return [each for each in map(json.loads, self.values()) if each["run_id"] == run_id]
 
     def _ends(self) -> dict[TopicPartition, int]:
         return dict(self._consumer.end_offsets(self._parts))
