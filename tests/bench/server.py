@@ -1,8 +1,8 @@
 """A medium that costs the client nothing: the same good answer to every GET, after a fixed time.
 
-The simulator (media/simulator) judges every call as gdt does and answers some thousands a second; a client under
-measurement would wait for it. This one answers ten times as many. Whatever the path, the answer serves `funds/get` and
-`daily_reports/get` of DATE alike.
+The simulator (media/simulator) judges every call as gdt does, which costs it about as much as a bare client's call; a
+client under measurement would wait for it. This one judges nothing. Whatever the path, the answer serves `funds/get`
+and `daily_reports/get` of DATE alike.
 
     python -m tests.bench.server '{"latency": 0.05, "rows": 1}'     first line on stdout: its port
     GET /tally      what was served so far; times are of the clock that all processes share (CLOCK_MONOTONIC)
