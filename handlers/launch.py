@@ -6,6 +6,7 @@ starting it twice makes one run.
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import subprocess
@@ -117,10 +118,19 @@ def _follow(settings: Settings, ledger: Ledger, done: Run, finished: Finished) -
 
 def _check_rerun(settings: Settings, known: Run) -> None:
     """Refuse to take up a run that somebody is working on, or whose rows went to another store."""
-    if known.status in WORKED_ON and known.host == socket.gethostname() and Path(f"/proc/{known.pid}").exists():
+    if known.status in WORKED_ON and known.host == socket.gethostname() and _is_another_ark(known.pid):
         raise LaterError(f"run {known.run_id} is being worked on by process {known.pid}: wait for it, or stop it")
     if known.output == "HBASE" and known.store != _store(settings):
         raise ConfigError(f"the rows of {known.run_id} are in {known.store}, not {_store(settings)}: set ARK_HBASE_URL")
+
+
+def _is_another_ark(pid: int) -> bool:
+    """Whether `pid` is a living Ark, and not this one: pids come again, in a container the first one every time."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return pid != os.getpid() and any(word.endswith((b"/ark", b"handlers.cli")) for word in words)
 
 
 def _store(settings: Settings) -> str:

@@ -1,12 +1,12 @@
 """Which interfaces there are: every module of a medium that declares one. `gdt.funds` is media/gdt/funds.py."""
 
-import difflib
 import importlib
 import pkgutil
 import re
 from types import ModuleType
 
 from ark.errors import UsageError
+from ark.job.argument import nearest
 from handlers.api import ApiHandler
 
 MEDIA = ("gdt", "jrtt", "wx")
@@ -18,9 +18,7 @@ def find(name: str) -> type[ApiHandler]:
     module = _import(f"media.{name}") if _NAME.fullmatch(name) else None
     handler = _declared(module) if module else None
     if handler is None:
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"did you mean {near[0]}?" if near else "see `ark interfaces`"
-        raise UsageError(f"there is no interface {name!r}; {hint}")
+        raise UsageError(f"there is no interface {name!r}{nearest(name, names()) or '; see `ark interfaces`'}")
     return handler
 
 

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,16 +66,16 @@ def escape(text: str) -> str:
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-class Lines(logging.Handler):
+class Lines(logging.Handler, ABC):
     """A handler whose finished, redacted lines go to `put`; a wrong log call costs one line, not the run."""
 
     def __init__(self, *, colour: bool = False) -> None:
         super().__init__()
         self.setFormatter(_formatter(colour=colour))
 
+    @abstractmethod
     def put(self, lines: str) -> None:
         """Write one or more lines; raises nothing."""
-        raise NotImplementedError
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format and write; the report that logging itself would print shows the arguments as they are."""
