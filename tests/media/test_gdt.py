@@ -20,7 +20,7 @@ from media.gdt.daily_report_ad import GdtDailyReportAd
 from media.gdt.funds import GdtFunds
 from media.gdt.hourly_report_ad import GdtHourlyReportAd
 
-RECORDED = {line["id"]: line for line in json.loads((Path(__file__).parents[1] / "data/gdt-requests.json").read_text())}
+RECORDED = {line["id"]: line for line in json.loads((Path(__file__).parents[1] / "data/requests.json").read_text())}
 FIELDS = json.loads((Path(__file__).parents[1] / "data/gdt-fields.json").read_text())["rows"]
 STAMP = Stamp(1590800000, "f" * 32)
 
@@ -82,7 +82,7 @@ def test_reports_come_under_the_three_time_lines(handler):
     assert values == ["REQUEST_TIME", "REPORTING_TIME", "ACTIVE_TIME"]
 
 
-LISTS = [line for line in RECORDED.values() if line["path"].endswith("/get") and "report_files" not in line["path"]]
+LISTS = [line for line in RECORDED.values() if line["medium"] == "gdt" and line["path"].endswith("/get") and "report_files" not in line["path"]]
 
 
 @pytest.mark.parametrize("line", LISTS, ids=lambda line: line["id"])

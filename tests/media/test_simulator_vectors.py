@@ -17,8 +17,8 @@ SERVED = {
 }  # fmt: skip
 RECORDED = [
     recorded
-    for recorded in json.loads((DATA / "gdt-requests.json").read_text(encoding="utf-8"))
-    if recorded["path"].removeprefix("/v1.1/").removeprefix("/v1.3/").removeprefix("/oauth/") in SERVED
+    for recorded in json.loads((DATA / "requests.json").read_text(encoding="utf-8"))
+    if recorded["medium"] == "gdt" and recorded["path"].removeprefix("/v1.1/").removeprefix("/v1.3/").removeprefix("/oauth/") in SERVED
 ]
 ROWS = json.loads((DATA / "gdt-fields.json").read_text(encoding="utf-8"))["rows"]
 TYPES = {"int": int, "float": float, "str": str, "enum": str, "bool": bool, "list": list, "object": dict}
