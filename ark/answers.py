@@ -6,7 +6,7 @@ not in the table fails the unit: unknown is never success and never retried (def
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
@@ -59,27 +59,51 @@ class PageInfo(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """One decoded body. `records` holds each record's own bytes; None where the answer has no list."""
+    """One decoded body. `records` holds each record's own bytes; None where the answer has no list.
+
+    `trace` is the medium's id of the answer where it stands in the body.
+    """
 
     code: int
     message: str
-    records: list[msgspec.Raw] | None
-    page_info: PageInfo | None
+    records: list[msgspec.Raw] | None = None
+    page_info: PageInfo | None = None
+    trace: str = ""
+    body: bytes = b""
+
+    @property
+    def data(self) -> msgspec.Raw:
+        """Everything that stands under `data`, for records that are not in its list. Raises BadBodyError."""
+        return decode_body(_WHOLE, self.body).data
+
+    def data_object(self) -> list[msgspec.Raw]:
+        """The one record of an answer whose `data` is the record. Raises BadBodyError for anything else, {} too."""
+        decode_body(_OBJECT, self.data)
+        return [self.data]
 
 
 class BadBodyError(UnitError):
     """A body that is no answer of this medium: not JSON, no integer code, success without data, a wrong shape."""
 
 
-def decode_body(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+def decode_body(decoder: "msgspec.json.Decoder[T]", body: bytes | msgspec.Raw) -> T:
     """Decode strictly, or raise BadBodyError with the kind of damage and the first bytes, escaped."""
     try:
-        if not body.isascii():
+        if isinstance(body, bytes) and not body.isascii():
             body.decode()  # msgspec does not look into the strings that it skips
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        kind = "empty body" if not body else str(error)
-        raise BadBodyError(f"bad body ({kind}), {len(body)} bytes: {excerpt(body)}") from None
+        seen = bytes(body)
+        kind = "empty body" if not seen else str(error)
+        raise BadBodyError(f"bad body ({kind}), {len(seen)} bytes: {excerpt(seen)}") from None
+
+
+class _Whole(msgspec.Struct):
+    data: msgspec.Raw
+
+
+_WHOLE = msgspec.json.Decoder(_Whole)
+_OBJECT = msgspec.json.Decoder(Annotated[dict[str, msgspec.Raw], msgspec.Meta(min_length=1)])
 
 
 def excerpt(body: bytes, length: int = 160) -> str:

@@ -6,6 +6,11 @@ SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 """All dates of the media are dates here; China has had one zone and no summer time since 1991."""
 
 
-def today(now: datetime | None = None) -> date:
-    """The date it is in Shanghai at `now` (default: at this moment)."""
-    return (now or datetime.now(SHANGHAI)).astimezone(SHANGHAI).date()
+def today(moment: datetime | None = None) -> date:
+    """The date it is in Shanghai at `moment` (default: now)."""
+    return (moment or now()).astimezone(SHANGHAI).date()
+
+
+def now() -> datetime:
+    """This moment, in Shanghai."""
+    return datetime.now(SHANGHAI)

@@ -20,10 +20,14 @@ BRIEF = 1 / 60
 
 
 class Quota(NamedTuple):
-    """Whole percents left of the day's and of the minute's calls, for this app on this interface."""
+    """What an answer's headers say of this app's calls on this interface; None or 0: they do not say.
 
-    day: int
-    minute: int
+    `day` and `minute` are whole percents that are left, `retry_in` seconds to wait after a refusal.
+    """
+
+    day: int | None = None
+    minute: int | None = None
+    retry_in: float = 0
 
 
 @lru_cache(maxsize=256)
@@ -32,8 +36,8 @@ def parse_remaining(header: str | None) -> Quota | None:
     match = _REMAINING.fullmatch(header) if header and len(header) < _FULL else None
     if not match:
         return None
-    quota = Quota(int(match[1]), int(match[2]))
-    return quota if all(0 <= percent <= _FULL for percent in quota) else None
+    day, minute = int(match[1]), int(match[2])
+    return Quota(day, minute) if 0 <= day <= _FULL and 0 <= minute <= _FULL else None
 
 
 class Permit(NamedTuple):
@@ -59,8 +63,11 @@ class Gate(Protocol):
     def passed(self, permit: Permit) -> None:
         """The body shows that the quota let the call through."""
 
-    def refused(self, permit: Permit, windows: float, quota: Quota | None) -> None:
-        """The body refuses the call for `windows` windows; `quota` is what the same answer says is left."""
+    def refused(self, permit: Permit, windows: float, quota: Quota | None) -> float:
+        """The body refuses the call for `windows` windows; `quota` is what the same answer's headers say.
+
+        Answers how many seconds the refused call should wait.
+        """
 
     def lost(self, permit: Permit) -> None:
         """The call brought no information: a time-out, a cut connection."""
@@ -70,8 +77,8 @@ class WindowGate:
     """Open until a refusal, then closed for the windows that the refusal names.
 
     Refusals of calls that were under way when the gate closed do not close it longer, unless they name a longer wait.
-    Where the refusing answer itself says that many calls are left, the wait is BRIEF: it is not the minute that is
-    used up.
+    Where the refusing answer itself says how long to wait, that holds. Where it says that many calls are left, the gate
+    closes only for BRIEF, although the refused call waits for a window: it is not the minute that is used up.
     """
 
     def __init__(self, window: float) -> None:
@@ -95,22 +102,26 @@ class WindowGate:
         """Count it: a unit that is refused again and again is judged by whether others pass."""
         self.passes += 1
 
-    def refused(self, permit: Permit, windows: float, quota: Quota | None) -> None:
+    def refused(self, permit: Permit, windows: float, quota: Quota | None) -> float:
         """Close the gate, or keep it closed for longer."""
-        if permit.round < self._round:
-            return
+        wait = quota.retry_in if quota and quota.retry_in else windows * self.window
+        plenty = quota is not None and quota.minute is not None and quota.minute >= PLENTY
+        if permit.round == self._round:
+            self._close(min(wait, BRIEF * self.window) if plenty else wait)
+        return wait
+
+    def lost(self, permit: Permit) -> None:
+        """Nothing to learn either."""
+
+    def _close(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        plenty = quota is not None and quota.minute >= PLENTY
-        reopen = loop.time() + (min(windows, BRIEF) if plenty else windows) * self.window
+        reopen = loop.time() + seconds
         if self._opening is not None:
             if self._opening.when() >= reopen:
                 return
             self._opening.cancel()
         self._open.clear()
         self._opening = loop.call_at(reopen, self._reopen)
-
-    def lost(self, permit: Permit) -> None:
-        """Nothing to learn either."""
 
     def _reopen(self) -> None:
         self._round += 1

@@ -22,14 +22,18 @@ from ark.redact import register
 CONF = Path(conf.__file__).parent
 """Where the data files of the distribution are."""
 
-MEDIA = ("gdt", "jrtt", "wx")
+MEDIA = ("gdt", "jrtt", "wx", "wx_b")
+"""The sections that describe a medium: conf/{name}.toml. wx_b is the second dialect of wx."""
 HIDDEN = "***"
+SECRET = (".client_secret", ".agency_key")
+"""Keys whose whole value is a secret."""
 
 Text = Annotated[str, Meta(description="a text")]
 Count = Annotated[int, Meta(ge=1, le=100_000, description="a whole number from 1 to 100000")]
 Days = Annotated[int, Meta(ge=1, le=3650, description="whole days from 1 to 3650")]
 Bytes = Annotated[int, Meta(ge=1, le=2**31 - 1, description="bytes, a whole number from 1 to 2147483647")]
 Seconds = Annotated[float, Meta(gt=0, le=86400, description="seconds above 0, at most 86400")]
+Flag = Annotated[bool, Meta(description="true or false")]
 Deadline = Annotated[float, Meta(ge=0, le=864_000, description="seconds from 0 (none) to 864000")]
 Tenant = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}$", description="letters, digits, '_' or '-', at most 64")]
 
@@ -87,10 +91,30 @@ class TenantDatabase(Section, frozen=True):
 
 
 class Medium(Section, frozen=True):
-    """A medium's base url, and the seconds of its minute quota."""
+    """A medium's base url, the seconds of its minute quota, and what differs between apps.
+
+    `list_page` and `report_page` are the most records per page that the medium takes. `client_id` and `client_secret`
+    are the app that renews tokens; empty: tokens are renewed elsewhere.
+    """
 
     url: Text
     window: Seconds
+    list_page: Count
+    report_page: Count
+    client_id: Text
+    client_secret: Text
+
+
+class Jrtt(Medium, frozen=True):
+    """Ocean Engine; `deleted`: campaigns, ads and creatives include the deleted ones."""
+
+    deleted: Flag
+
+
+class WxB(Medium, frozen=True):
+    """WeChat's own dialect; `agency_key` signs for a service provider, empty: no service provider."""
+
+    agency_key: Text
 
 
 class Http(Section, frozen=True):
@@ -134,8 +158,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger
     tenant: TenantDatabase
     gdt: Medium
-    jrtt: Medium
+    jrtt: Jrtt
     wx: Medium
+    wx_b: WxB
     http: Http
     run: Run
     file: File
@@ -206,6 +231,8 @@ def secrets(key: str, value: object) -> list[str]:
         return []
     if key == "sentry.dsn":
         return [value, *re.findall("://([^:/@]+)(?::[^/@]*)?@", value), *urls.passwords(value)]
+    if key.endswith(SECRET):
+        return [value]
     return list(urls.passwords(value))
 
 
@@ -213,7 +240,7 @@ def shown_value(key: str, value: object) -> object:
     """The value as it may be printed."""
     if not isinstance(value, str):
         return value
-    return HIDDEN if key == "sentry.dsn" and value else urls.masked(value)
+    return HIDDEN if key.endswith(("sentry.dsn", *SECRET)) and value else urls.masked(value)
 
 
 def shown(settings: Settings) -> Iterator[tuple[str, object, str]]:

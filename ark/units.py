@@ -8,7 +8,8 @@ class Unit(NamedTuple):
     """What an interface's pure functions may know of a unit; ids are text.
 
     `account_id` is empty for list interfaces, which work by agent. `variant` holds the values that the declaration's
-    `variants` multiply the account by, e.g. {"time_line": "REQUEST_TIME"}.
+    `variants` multiply the account by, e.g. {"time_line": "REQUEST_TIME"}. Where one call asks for many accounts, they
+    are `accounts`, and `account_id` is empty.
     """
 
     tenant: str
@@ -16,6 +17,7 @@ class Unit(NamedTuple):
     agent_id: str
     account_id: str
     variant: dict[str, str]
+    accounts: tuple[str, ...] = ()
 
 
 def spell(variant: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ I/O, no token, no clock, no paging, no retry in there. The hooks, all pure:
     params    the interface   its own query parameters for one unit
     records   the interface   where the records are, if not in the answer's list
     page      the medium      the query parameters that ask for page n
+    narrow    the medium      the query parameters that ask for the records of some ids only
     sign      the medium      parameters + token -> the request
     read      the medium      body -> Answer
     quota     the medium      headers -> what is left of the quota
@@ -24,10 +25,14 @@ from ark.answers import Answer, CodeTable
 from ark.http import Request
 from ark.quota import Quota
 from ark.rows import RowKey
+from ark.settings import Medium
 from ark.units import Unit
 
 Params = Mapping[str, object]
 """Query parameters; a value that is not text is sent as JSON text (gdt, jrtt and wx alike)."""
+
+List = Literal["accounts", "agents", "child_agents", "child_accounts"]
+"""A sorted set in Redis: [redis] of conf/{section}.toml."""
 
 
 class Stamp(NamedTuple):
@@ -37,13 +42,25 @@ class Stamp(NamedTuple):
     nonce: str
 
 
+class Level(NamedTuple):
+    """A coarser interface of the same medium that lists the ids by which a long list is read in parts."""
+
+    interface: type["ApiHandler"]
+    field: str
+    """The field of its records that holds such an id."""
+
+
 class ApiHandler(ABC):
     """One interface of one medium. Subclasses are declarations; see the module's table of hooks."""
 
     medium: ClassVar[str]
     """Set by the medium's base: gdt, jrtt or wx."""
+    section: ClassVar[str]
+    """Set by the medium's base: its section of the settings and its file in conf/; the medium's name, or wx_b."""
     codes: ClassVar[CodeTable]
     """Set by the medium's base: what each body code means."""
+    quota_rule: ClassVar[str]
+    """Set by the medium's base: how the medium limits calls, in a few words for docs/interfaces.md."""
 
     path: ClassVar[str]
     """The endpoint, without host and version: `funds/get`."""
@@ -51,22 +68,46 @@ class ApiHandler(ABC):
     """The table its rows go to, as named in conf/tables.toml."""
     row_key: ClassVar[RowKey]
     """The fields of the row key, in order."""
+    source: ClassVar[str]
+    """Where the facts of this declaration come from: a page of the medium, a recorded client, a seed."""
     by: ClassVar[Literal["account", "agent"]] = "account"
     """A unit is one account, or, for list interfaces, one agent."""
+    works_on: ClassVar[List] = "accounts"
+    """The Redis list that the accounts come from, where the argument names neither accounts nor a key."""
+    opened_by: ClassVar[Literal["agent", "account"]] = "agent"
+    """Whose token opens a unit first; an agent without one falls back on its first-generation agent's."""
+    batch: ClassVar[int] = 1
+    """How many accounts one call asks for."""
     fields: ClassVar[Sequence[str]] = ()
     """The record's fields to ask for; empty: the medium's default."""
     variants: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Parameters that multiply each account: every combination is a unit of its own and in the row key."""
-    page_size: ClassVar[int] = 0
-    """Records per page; 0: the endpoint has no pages."""
+    named: ClassVar[Mapping[str, str]] = {}
+    """Key field -> where it stands in a record, if not under its own name: `dimensions.ad_id`; empty: the record."""
+    pages: ClassVar[Literal["", "list_page", "report_page"]] = ""
+    """The setting that says how many records a page holds; empty: the endpoint has no pages."""
     reach: ClassVar[int] = 0
     """How many records paging reaches at most; 0: no limit is known."""
-    fills: ClassVar[str] = ""
-    """The Redis list (`accounts`) that a list interface replaces for its agent."""
+    levels: ClassVar[Sequence[Level]] = ()
+    """What a list beyond `reach` is read in parts by, from coarse to fine; without any it fails."""
+    fills: ClassVar[List | None] = None
+    """The Redis list that a list interface replaces for its agent."""
+    may_be_empty: ClassVar[bool] = False
+    """A list without members is no fault, unless the one in Redis has some."""
+    feeds: ClassVar[List | None] = None
+    """The Redis list that it adds its agent's accounts to."""
+    restated: ClassVar[int] = 0
+    """For how many days after a date the medium still changes that date's records."""
+    complete_at: ClassVar[int | None] = None
+    """The hour of the next day (Shanghai) from which on a date's records are complete; None: they are of the moment."""
 
     def __init_subclass__(cls) -> None:
         if "row_key" in cls.__dict__:
             _check_declaration(cls)
+
+    def __init__(self, settings: Medium) -> None:
+        self.settings = settings
+        self.page_size: int = getattr(settings, self.pages) if self.pages else 0
 
     def params(self, unit: Unit) -> Params:
         """The interface's own parameters; the medium adds account, fields, page and signature."""
@@ -81,6 +122,10 @@ class ApiHandler(ABC):
         """The parameters that ask for page `number`, counted from 1."""
 
     @abstractmethod
+    def narrow(self, field: str, ids: Sequence[str]) -> Params:
+        """The parameters that ask only for the records whose `field` is one of `ids`, at most 100."""
+
+    @abstractmethod
     def sign(self, base_url: str, unit: Unit, params: Params, token: str, stamp: Stamp) -> Request:
         """The request for `params` of this unit, with the token where the medium wants it."""
 
@@ -92,19 +137,20 @@ class ApiHandler(ABC):
     def quota(self, headers: Mapping[str, str]) -> Quota | None:
         """What the headers say is left of this (app, interface)'s quota; never raises."""
 
-    @abstractmethod
-    def trace(self, headers: Mapping[str, str]) -> str:
-        """The medium's id of an answer, for its support and our ledger; empty where it has none."""
+    def trace(self, headers: Mapping[str, str]) -> str:  # noqa: ARG002 - most media have none
+        """The medium's id of an answer where it stands in a header; empty where it does not."""
+        return ""
 
     @classmethod
     def name(cls) -> str:
         """The interface's name: `gdt.funds` for media/gdt/funds.py."""
         return cls.__module__.removeprefix("media.")
 
-    def variant_values(self) -> Iterator[dict[str, str]]:
+    @classmethod
+    def variant_values(cls) -> Iterator[dict[str, str]]:
         """Every combination of the declared variants; one empty combination where there are none."""
-        for values in product(*self.variants.values()):
-            yield dict(zip(self.variants, values, strict=True))
+        for values in product(*cls.variants.values()):
+            yield dict(zip(cls.variants, values, strict=True))
 
 
 def _check_declaration(handler: type[ApiHandler]) -> None:

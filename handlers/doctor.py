@@ -12,17 +12,24 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ark import urls
 from ark.accounts import embedded_redis
+from ark.accounts.keys import Keys
+from ark.clock import today
 from ark.errors import ArkError, ConfigError, LocalDiskError, ServiceDownError
 from ark.redact import redact
-from ark.settings import CONF, MEDIA, Settings
+from ark.settings import MEDIA, Settings
+
+if TYPE_CHECKING:
+    from ark.accounts.directory import Directory
+
+T = TypeVar("T")
 
 LIMIT = 4.8
 """Seconds after which a check counts as unanswered."""
@@ -74,22 +81,11 @@ def _find(name: str, check: Check, settings: Settings) -> Finding:
 
 
 def _applies(name: str, settings: Settings) -> bool:
-    if name == "tenant":
-        return bool(settings.tenant.url)
-    return name not in MEDIA or (CONF / f"{name}.toml").exists()
+    return name != "tenant" or bool(settings.tenant.url)
 
 
 def _redis(settings: Settings) -> str:
-    import asyncio
-
-    from ark.accounts.directory import connect
-
-    async def look() -> str:
-        directory = await connect(settings)
-        await directory.aclose()
-        return directory.place
-
-    place = asyncio.run(look())
+    place = _ask_redis(settings, _place)
     if settings.redis.url:
         return place
     process = embedded_redis.pid(settings.home)
@@ -133,7 +129,39 @@ def _tenant(settings: Settings) -> str:
 
 
 def _medium(name: str) -> Check:
-    return lambda settings: _reach(f"{name}.url", getattr(settings, name).url)
+    """Reach a medium that is in use: its url was set, or Redis holds tokens for it."""
+
+    def check(settings: Settings) -> str:
+        if settings.origins[f"{name}.url"].startswith("conf/"):
+            tokens = Keys.of(name, "*", today(), "*").tokens
+            try:
+                in_use = _ask_redis(settings, lambda directory: directory.has_key_like(tokens))
+            except ServiceDownError:
+                return "not tried: Redis does not tell whether it is in use"
+            if not in_use:
+                return f"not in use: there is no {tokens} in Redis"
+        return _reach(f"{name}.url", getattr(settings, name).url)
+
+    return check
+
+
+async def _place(directory: "Directory") -> str:
+    return directory.place
+
+
+def _ask_redis(settings: Settings, question: "Callable[[Directory], Awaitable[T]]") -> T:
+    import asyncio
+
+    from ark.accounts.directory import connect
+
+    async def ask() -> T:
+        directory = await connect(settings)
+        try:
+            return await question(directory)
+        finally:
+            await directory.aclose()
+
+    return asyncio.run(ask())
 
 
 def _disk(settings: Settings) -> str:

@@ -15,7 +15,8 @@ from ark.rows import compact
 from ark.settings import Settings
 from ark.units import Unit
 from handlers.api import ApiHandler, Stamp
-from handlers.registry import find
+from handlers.plan import list_key
+from handlers.registry import make
 
 SAMPLES = 3
 
@@ -38,7 +39,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
 def dry_run(settings: Settings, interface: str, job: Job, *, as_json: bool) -> None:
     """Print the plan of a run; reads the account list, and no token."""
-    plan = asyncio.run(_plan(settings, find(interface)(), job))
+    plan = asyncio.run(_plan(settings, make(interface, settings), job))
     if as_json:
         click.echo(msgspec.json.encode(plan))
         return
@@ -55,7 +56,8 @@ async def _plan(settings: Settings, handler: ApiHandler, job: Job) -> Plan:
         accounts += len(chunk)
         samples = chunk[: SAMPLES - len(units)]
         units += [Unit(job.tenant_alias, job.data_date, job.agent_id, account, variants[0]) for account in samples]
-    base_url = getattr(settings, handler.medium).url
+    calls = -(-accounts // handler.batch) * len(variants)
+    base_url = handler.settings.url
     return Plan(
         interface=handler.name(),
         tenant=job.tenant_alias,
@@ -64,8 +66,8 @@ async def _plan(settings: Settings, handler: ApiHandler, job: Job) -> Plan:
         table=handler.table,
         output=job.output,
         accounts=accounts,
-        calls=accounts * len(variants),
-        quota=_quota(job, accounts * len(variants)),
+        calls=calls,
+        quota=_quota(job, calls),
         urls=[_url(handler, base_url, unit) for unit in units],
         row_keys=[_row_key(handler, unit) for unit in units],
     )
@@ -79,8 +81,8 @@ async def _accounts(settings: Settings, handler: ApiHandler, job: Job) -> AsyncI
     else:
         directory: Directory = await connect(settings)
         try:
-            keys = Keys.of(handler.medium, job.tenant_alias, job.data_date, job.agent_id)
-            async for chunk in directory.accounts(job.redis_accounts_key or keys.accounts, job.agent_id, _tell):
+            keys = Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id)
+            async for chunk in directory.accounts(list_key(handler, job, keys), job.agent_id, _tell):
                 yield chunk
         finally:
             await directory.aclose()

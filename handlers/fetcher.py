@@ -3,12 +3,16 @@
 import asyncio
 import random
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from secrets import token_hex
+from typing import NamedTuple
 
+import msgspec
 import structlog
+from msgspec import Raw
 
 from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
@@ -18,9 +22,10 @@ from ark.quota import Gate, Permit
 from ark.rows import Row
 from handlers.api import ApiHandler, Stamp
 from handlers.outcomes import Outcomes
+from handlers.parts import ids_of
 from handlers.queue import TaskQueue
-from handlers.records import RecordReader
-from handlers.task import ListMovedError, Task
+from handlers.records import RecordReader, by_account
+from handlers.task import ListMovedError, Task, TooLongError
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +35,15 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second try; doubled for each further one, with jitter."""
 SILENT_CALLS, SILENT_SECONDS = 20, 60.0
 """So many calls in a row without an answer, for so long (or from the start): the medium is down."""
+
+
+class Call(NamedTuple):
+    """One call under way: what it asks, with which token, under which permit."""
+
+    handler: ApiHandler
+    token: str
+    gate: Gate
+    permit: Permit
 
 
 class Fetcher:
@@ -43,7 +57,7 @@ class Fetcher:
         *,
         queue: TaskQueue,
         http: HttpClient,
-        gate: Gate,
+        gate: Callable[[], Gate],
         tokens: Tokens,
         reader: RecordReader,
         outcomes: Outcomes,
@@ -51,8 +65,10 @@ class Fetcher:
         stop: Callable[[ArkError], None],
     ) -> None:
         self._handler, self._base_url, self._attempts = handler, base_url, attempts
-        self._queue, self._http, self._gate, self._tokens = queue, http, gate, tokens
+        self._queue, self._http, self._tokens = queue, http, tokens
         self._reader, self._outcomes, self._take, self._stop = reader, outcomes, take, stop
+        self._gates: defaultdict[str, Gate] = defaultdict(gate)
+        self._levels = [(level.interface(handler.settings), level.field) for level in handler.levels]
         self._nonces = map(f"{token_hex(8)}{{:x}}".format, count())
         self._never_refused = 0
         self._silent_calls = 0
@@ -66,22 +82,21 @@ class Fetcher:
             self._never_refused += 1
         try:
             while not (task.fetched or task.state):
-                token = await self._tokens.get(task.unit.agent_id)
-                permit = await self._gate.permit()
-                reply = await self._send(task, token, permit)
-                answer = self._read(task, reply, permit)
-                code = self._handler.codes[answer.code]
+                call = await self._permitted(task)
+                reply = await self._send(task, call)
+                answer = self._read(task, call, reply)
+                code = call.handler.codes[answer.code]
                 if code.verdict is not Verdict.OK:
-                    await self._steer(task, code, answer, token, permit, reply)
+                    await self._steer(task, call, code, answer, reply)
                     return
-                self._gate.passed(permit)
-                await self._page(task, answer)
+                call.gate.passed(call.permit)
+                await self._page(task, call.handler, answer)
         except (TransportError, ListMovedError) as error:
             self._try_again(task, error)
         except TokenError as error:
             self._fail(task, UnitError(str(error), code=task.code or None, trace=task.trace), token=True)
         except UnitError as error:
-            self._fail(task, error)
+            self._cut_or_fail(task, error)
         except ArkError:
             raise  # a service is away: that ends the run, and this unit stays open
         except Exception as error:  # one bad byte must not take down the rest
@@ -91,24 +106,38 @@ class Fetcher:
             self._leave(task)
             self._queue.done()
 
-    async def _send(self, task: Task, token: str, permit: Permit) -> Reply:
-        handler = self._handler
+    async def _permitted(self, task: Task) -> Call:
+        """The task's next call: of its own interface, or of a coarser level for ids to cut a long list by."""
+        handler = self._levels[task.part.depth][0] if task.part.lists else self._handler
+        token = await self._tokens.get(*self._owner(task))
+        gate = self._gates[handler.path]
+        return Call(handler, token, gate, await gate.permit())
+
+    def _owner(self, task: Task) -> tuple[str, str]:
+        """Whose token opens the unit, and whose where that one has none."""
+        unit = task.unit
+        return (unit.account_id, unit.agent_id) if self._handler.opened_by == "account" else (unit.agent_id, "")
+
+    async def _send(self, task: Task, call: Call) -> Reply:
+        handler, token, gate, permit = call
         params = handler.params(task.unit)
+        if task.part.ids:
+            params = {**params, **handler.narrow(task.part.by, task.part.ids)}
         if handler.page_size:
-            params = {**params, **handler.page(task.page)}
+            params = {**params, **handler.page(task.part.page)}
         request = handler.sign(self._base_url, task.unit, params, token, Stamp(int(time.time()), next(self._nonces)))
         clock = asyncio.get_running_loop().time
         started = clock()
         task.requests += 1
         self._outcomes.meter.requests += 1
         try:
-            reply = await self._http.send(request, partial(self._answered, permit))
+            reply = await self._http.send(request, partial(self._answered, call))
         except TransportError:
-            self._gate.lost(permit)
+            gate.lost(permit)
             self._count_silence(clock())
             raise
         except UnitError:
-            self._gate.lost(permit)
+            gate.lost(permit)
             raise
         finally:
             task.seconds += clock() - started
@@ -116,40 +145,69 @@ class Fetcher:
         task.trace = handler.trace(reply.headers)
         return reply
 
-    def _answered(self, permit: Permit, headers: Mapping[str, str]) -> None:
+    def _answered(self, call: Call, headers: Mapping[str, str]) -> None:
         self._silent_calls, self.answered = 0, True
-        quota = self._handler.quota(headers)
-        self._gate.answered(permit, quota)
+        quota = call.handler.quota(headers)
+        call.gate.answered(call.permit, quota)
         self._outcomes.meter.quota = quota or self._outcomes.meter.quota
 
-    def _read(self, task: Task, reply: Reply, permit: Permit) -> Answer:
+    def _read(self, task: Task, call: Call, reply: Reply) -> Answer:
         """The answer in a reply. The body's code decides, not the HTTP status; a 5xx without one is tried again."""
         try:
-            answer = self._handler.read(reply.body)
+            answer = call.handler.read(reply.body)
         except BadBodyError as error:
-            self._gate.passed(permit)
+            call.gate.passed(call.permit)
             if worth_another_try(reply):
                 raise TransportError(f"HTTP {reply.status}", pause=reply.retry_after()) from None
             kind = reply.headers.get("Content-Type", "no content type")
             raise BadBodyError(f"HTTP {reply.status}, {kind}: {error.reason}", trace=task.trace) from None
-        task.code = answer.code
+        task.code, task.trace = answer.code, answer.trace or task.trace
         return answer
 
-    async def _page(self, task: Task, answer: Answer) -> None:
-        records = self._handler.records(answer)
-        task.take(answer, len(records), self._handler.page_size, self._handler.reach)
-        await self._take(task, self._reader.rows(task.unit, records, task.collected))
+    async def _page(self, task: Task, handler: ApiHandler, answer: Answer) -> None:
+        records = handler.records(answer)
+        try:
+            task.take(answer, len(records), handler.page_size, handler.reach)
+        except TooLongError as error:
+            task.cut(error, len(self._levels))
+            return
+        if task.part.lists:
+            self._note_ids(task, records)
+        elif task.members:
+            await self._hand_out(task, records)
+        else:
+            await self._take(task, self._reader.rows(task.unit, records, task.collected))
 
-    async def _steer(self, task: Task, code: Code, answer: Answer, token: str, permit: Permit, reply: Reply) -> None:
+    def _note_ids(self, task: Task, records: Sequence[Raw]) -> None:
+        """Ids to cut a long list by; once all are here, go on with its parts."""
+        name = self._levels[task.part.depth][1]
+        task.part.found += ids_of([msgspec.json.decode(record) for record in records], name)
+        if task.part.read:
+            task.cut_by(name, self._handler.reach)
+
+    async def _hand_out(self, task: Task, records: Sequence[Raw]) -> None:
+        """Give each of the accounts that were asked for together its own rows; one without any fails alone."""
+        rows = self._reader.rows(task.unit, records, task.collected)
+        accounts = [member.unit.account_id for member in task.members]
+        task.bill_members()
+        for member, own in zip(task.members, by_account(self._handler.row_key, rows, accounts).values(), strict=True):
+            member.received, member.fetched = len(own), True
+            if own:
+                await self._take(member, own)
+            else:
+                reason = f"the answer holds no record of account {member.unit.account_id}"
+                self._outcomes.failed(member, UnitError(reason, code=task.code, trace=task.trace))
+
+    async def _steer(self, task: Task, call: Call, code: Code, answer: Answer, reply: Reply) -> None:
         """Do what the code's verdict says, unless it is OK."""
         said = f" ({answer.message})" if answer.message else ""
         reason = f"code {answer.code}: {code.meaning}{said}"
         error = UnitError(reason, code=answer.code, trace=task.trace)
         if code.verdict is Verdict.WAIT:
-            self._gate.refused(permit, code.windows, self._handler.quota(reply.headers))
-            self._refused(task, error)
+            wait = call.gate.refused(call.permit, code.windows, call.handler.quota(reply.headers))
+            self._refused(task, error, call.gate, wait)
             return
-        self._gate.passed(permit)
+        call.gate.passed(call.permit)
         match code.verdict:
             case Verdict.LATER:
                 self._queue.give_back(task)
@@ -159,19 +217,19 @@ class Fetcher:
             case Verdict.TOKEN:
                 refuse = self._tokens.refused if task.token_refused else self._tokens.doubted
                 task.token_refused = True
-                await refuse(task.unit.agent_id, token)
+                await refuse(self._owner(task)[0], call.token)
                 self._queue.give_back(task)
-            case Verdict.SKIP if not task.received:
+            case Verdict.SKIP if not task.received and len(task.members) <= 1:
                 self._leave(task)
                 self._outcomes.skipped(task, reason)
                 self._queue.done()
             case Verdict.RETRY:
-                self._try_again(task, error, code.windows * self._gate.window)
+                self._try_again(task, error, code.windows * call.gate.window)
             case _:
-                self._fail(task, error)
+                self._cut_or_fail(task, error)
 
-    def _refused(self, task: Task, error: UnitError) -> None:
-        """Back to the queue for a window, without spending a try, but not for ever.
+    def _refused(self, task: Task, error: UnitError, gate: Gate, wait: float) -> None:
+        """Back to the queue, without spending a try, but not for ever.
 
         A unit that is refused while others pass has another trouble than the quota. Where only refused units are left,
         nobody else can pass, and every window counts.
@@ -181,13 +239,19 @@ class Fetcher:
             task.refused = True
             self._never_refused -= 1
         nobody_else = self._queue.drained and not self._never_refused
-        task.refusals += nobody_else or self._gate.passes > task.passes_seen
-        task.passes_seen = self._gate.passes
+        now = asyncio.get_running_loop().time()
+        if wait >= gate.window or now - task.refusal_counted >= gate.window:
+            task.refusals += nobody_else or gate.passes > task.passes_seen
+            task.passes_seen, task.refusal_counted = gate.passes, now
         if task.refusals >= REFUSED_AT_MOST:
             error.reason += f"; refused in {task.refusals} windows"
             self._fail(task, error)
+        elif wait >= gate.window:
+            self._queue.give_back_later(task, gate.window)
         else:
-            self._queue.give_back_later(task, self._gate.window)
+            task.brief_refusals += 1
+            longest = min(wait * 2**task.brief_refusals, gate.window)
+            self._queue.give_back_later(task, longest * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
     def _try_again(self, task: Task, error: UnitError, pause: float = 0) -> None:
         """Back-off outside of any slot; after the last try the unit fails with what came last."""
@@ -201,6 +265,14 @@ class Fetcher:
         backoff = min(FIRST_BACKOFF * 2 ** (tries - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter
         again = task.restarted() if isinstance(error, ListMovedError) else task
         self._queue.give_back_later(again, max(pause, backoff))
+
+    def _cut_or_fail(self, task: Task, error: UnitError) -> None:
+        """Of many accounts that were asked for together one may be the trouble: ask for halves until it is alone."""
+        if len(task.members) > 1:
+            self._leave(task)
+            self._queue.give_back(*task.halves())
+        else:
+            self._fail(task, error)
 
     def _fail(self, task: Task, error: UnitError, *, token: bool = False) -> None:
         self._leave(task)

@@ -1,7 +1,7 @@
 """What the scheduler's job names run, and what follows what: conf/jobs.toml, read and checked."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
@@ -13,22 +13,25 @@ from ark.errors import ConfigError, UsageError
 from ark.job import Job
 from ark.job.argument import nearest, shown
 from ark.settings import CONF
+from handlers.plan import CHILD, list_key
 from handlers.registry import find
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs: dict[str, str] = {}
     follows: dict[str, list[str]] = {}
+    alone: dict[str, str] = {}
 
 
 class Jobs:
     """The interfaces there are, the scheduler's names for them, and their followers."""
 
-    def __init__(
-        self, interfaces: Collection[str], jobs: Mapping[str, str], follows: Mapping[str, Sequence[str]]
-    ) -> None:
-        self._names = {**jobs, **{interface: interface for interface in interfaces}}
-        self._follows = follows
+    def __init__(self, interfaces: Collection[str], file: _File) -> None:
+        self._names = {**file.jobs, **{interface: interface for interface in interfaces}}
+        self._jobs = file.jobs
+        self._follows = file.follows
+        self.alone: Mapping[str, str] = file.alone
+        """The interfaces that nothing starts, each with the reason."""
 
     def resolve(self, name: str) -> str:
         """The interface of a scheduler's job name or of its own; raises UsageError with the nearest name there is."""
@@ -42,49 +45,109 @@ class Jobs:
         """The interfaces that a finished run of `interface` starts."""
         return tuple(self._follows.get(interface, ()))
 
-    def next_job(self, job: Job, finished: str, follower: str) -> Job:
-        """The argument of `follower` after `finished` ran on `job`: the same tenant, agent, date, output and batch.
+    def scheduled(self, interface: str) -> tuple[str, ...]:
+        """The scheduler's names of `interface`."""
+        return tuple(name for name, runs in self._jobs.items() if runs == interface)
 
-        After an interface that fills the day's account list the follower works from that list, whatever accounts were
-        named before; after any other one from the same accounts or key. Where neither was named (--all), the key is
-        named now.
+    def roots(self) -> list[str]:
+        """The interfaces that only the scheduler starts, in the order of their names."""
+        return sorted({*self._names.values()} - {*chain(*self._follows.values())} - {*self.alone})
+
+    def next_jobs(self, job: Job, finished: str, children: Sequence[str] = ()) -> Iterator[tuple[str, Job]]:
+        """Every follower of `finished`, which ran on `job`, with its argument.
+
+        `children` are the second-generation agents that `finished` has listed: a follower that works by agent is
+        started once for each of them.
         """
-        fills = find(finished).fills == "accounts"
-        renamed = msgspec.structs.replace(job, cur_job_name=follower, media_name=follower.partition(".")[0])
-        if not fills and (job.account_list or job.redis_accounts_key):
-            return renamed
-        keys = Keys.of(finished.partition(".")[0], job.tenant_alias, job.data_date, job.agent_id)
-        return msgspec.structs.replace(renamed, redis_accounts_key=keys.accounts, account_list=())
+        for follower in self.followers(finished):
+            if starts_per_agent(finished, follower):
+                for child in children:
+                    of_child = {"agent_id": child, "agents_list": (child,), "agent_level": CHILD}
+                    yield follower, _named(follower, job, redis_accounts_key="", account_list=(), **of_child)
+            else:
+                yield follower, _next_job(job, finished, follower)
+
+
+def starts_per_agent(finished: str, follower: str) -> bool:
+    """Whether `follower` is started once for each second-generation agent that `finished` has listed."""
+    return find(finished).fills == "child_agents" and find(follower).by == "agent"
+
+
+def _next_job(job: Job, finished: str, follower: str) -> Job:
+    """The argument of `follower` after `finished` ran on `job`: the same tenant, agent, date, output and batch.
+
+    After an interface that fills or feeds a list the follower works from that list, whatever accounts were named
+    before; after any other one from the same accounts or key. Where neither was named (--all), the key is named now.
+    """
+    before, after = find(finished), find(follower)
+    keys = Keys.of(after.section, job.tenant_alias, job.data_date, job.agent_id)
+    filled = before.fills or before.feeds
+    same_list = not filled and before.works_on == after.works_on
+    if same_list and (job.account_list or job.redis_accounts_key):
+        return _named(follower, job)
+    source = job if same_list else msgspec.structs.replace(job, redis_accounts_key="")
+    return _named(follower, job, redis_accounts_key=list_key(after, source, keys), account_list=())
+
+
+def _named(follower: str, job: Job, **changes: object) -> Job:
+    return msgspec.structs.replace(job, cur_job_name=follower, media_name=follower.partition(".")[0], **changes)
 
 
 def load_jobs(interfaces: Collection[str], path: Path = CONF / "jobs.toml") -> Jobs:
     """The jobs of `path`, all of whose interfaces are among `interfaces`.
 
-    Raises ConfigError for a file that is not as expected, an unknown interface, one that would be started twice, and
-    interfaces that follow each other in a circle.
+    Raises ConfigError for a file that is not as expected, an unknown interface, one that nothing starts, one that
+    would be started twice, and interfaces that follow each other in a circle.
     """
     try:
         file = msgspec.toml.decode(path.read_bytes(), type=_File)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not as expected: {error}; it has the sections [jobs] and [follows]") from error
-    for place, interface in _named(file):
+        raise ConfigError(
+            f"{path} is not as expected: {error}; it has the sections [jobs], [follows] and [alone]"
+        ) from error
+    for place, interface in _mentioned(file):
         if interface not in interfaces:
             hint = nearest(interface, interfaces) or "; see `ark interfaces`"
             raise ConfigError(f"{place} of {path} names the unknown interface {shown(interface)}{hint}")
-    for interface, times in Counter(chain(*file.follows.values())).items():
-        if times > 1:
-            raise ConfigError(f"[follows] of {path} starts {interface} {times} times: leave all but one out")
     try:
         TopologicalSorter(file.follows).prepare()
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
         raise ConfigError(f"[follows] of {path} goes in a circle: {circle}; take one of them out") from error
-    return Jobs(interfaces, file.jobs, file.follows)
+    _check_ways_in(file, interfaces, path)
+    return Jobs(interfaces, file)
 
 
-def _named(file: _File) -> list[tuple[str, str]]:
+def _check_ways_in(file: _File, interfaces: Collection[str], path: Path) -> None:
+    """Every interface is started by something, and by one thing only for one job."""
+    scheduled, alone = {*file.jobs.values()}, {*file.alone}
+    followers = {*chain(*file.follows.values())}
+    for interface in sorted(alone & (scheduled | followers)):
+        raise ConfigError(f"[alone] of {path} says that nothing starts {interface}, but something does: take it out")
+    for interface in sorted({*interfaces} - scheduled - alone - followers):
+        raise ConfigError(
+            f"{interface} has no way in: give it a scheduler's name in [jobs] of {path}, let it follow another one in"
+            " [follows], or say in [alone] who runs it"
+        )
+    for root in sorted(file.follows.keys() - followers):
+        for interface, times in Counter(_reached(file, root)).items():
+            if times > 1:
+                raise ConfigError(
+                    f"[follows] of {path} starts {interface} {times} times after {root}: leave all but one out"
+                )
+
+
+def _reached(file: _File, interface: str) -> Iterator[str]:
+    """Everything that is started after `interface`, as often as it is started."""
+    for follower in file.follows.get(interface, ()):
+        yield follower
+        yield from _reached(file, follower)
+
+
+def _mentioned(file: _File) -> list[tuple[str, str]]:
     """Every interface the file names, and where."""
     jobs = [(f"{job} in [jobs]", interface) for job, interface in file.jobs.items()]
-    return jobs + [("[follows]", name) for name in chain(file.follows, *file.follows.values())]
+    follows = [("[follows]", name) for name in chain(file.follows, *file.follows.values())]
+    return jobs + follows + [("[alone]", name) for name in file.alone]

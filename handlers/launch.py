@@ -19,8 +19,9 @@ import msgspec
 import structlog
 import uvloop
 
-from ark.clock import today
-from ark.errors import ArkError, ConfigError, LaterError, ServiceDownError
+from ark.accounts.keys import Keys
+from ark.clock import now, today
+from ark.errors import ArkError, ConfigError, LaterError, ServiceDownError, TokenError
 from ark.job import Job, decode, encode, from_wire, to_wire
 from ark.ledger import FAILED, OPEN, AlreadyRunError, Ledger, NewRun, Run, Trigger, open_ledger
 from ark.observers import logs
@@ -29,7 +30,9 @@ from ark.rows import compact
 from ark.settings import Settings
 from handlers.api import ApiHandler
 from handlers.jobs import load_jobs
-from handlers.registry import find, names
+from handlers.plan import list_key
+from handlers.registry import make, names
+from handlers.restate import is_provisional, restated_days
 from handlers.runner import Runner
 
 log = structlog.get_logger(__name__)
@@ -37,6 +40,9 @@ log = structlog.get_logger(__name__)
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 SIGNALLED = {128 + number for number in STOPPING}
 """Exit codes of a run that a signal has stopped."""
+
+ENDING = {*SIGNALLED, LaterError.exit_code, ServiceDownError.exit_code, TokenError.exit_code}
+"""Exit codes of a run after which another one would fare no better."""
 
 WORKED_ON = ("planning", "running")
 """Statuses of a run that has no result yet."""
@@ -49,7 +55,7 @@ def run(
     settings: Settings, interface: str, job: Job, finished: Finished, *, follow: bool, trigger_key: str | None = None
 ) -> Run:
     """Run `interface` on `job`, then what follows it (unless not `follow`); answers the run itself."""
-    handler = find(interface)()
+    handler = make(interface, settings)
     _log_to_file(settings, interface, job)
     with closing(open_ledger(settings)) as ledger:
         begun = ledger.begin(
@@ -64,9 +70,33 @@ def run(
                 output=job.output,
                 store=_store(settings),
                 trigger_key=trigger_key,
+                provisional=is_provisional(type(handler), job.data_date, now()),
             )
         )
         return _execute(settings, ledger, begun, (handler, job), OPEN, finished, follow=follow)
+
+
+def restate(settings: Settings, interface: str, job: Job, finished: Finished, *, follow: bool) -> Run:
+    """Run `interface` on the job's date and on each day before it that the medium may still have changed.
+
+    Each day is a run of its own, on the accounts of the job's date. Answers the first run that is not done, else that
+    of the job's date. What would stop the other days as well (a signal, the day's quota, a service that is down) ends
+    it; the days that are left are told.
+    """
+    handler = make(interface, settings)
+    days = restated_days(type(handler), job.data_date)
+    keys = Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id)
+    if not job.account_list and handler.by == "account":
+        job = msgspec.structs.replace(job, redis_accounts_key=list_key(handler, job, keys))
+    done: list[Run] = []
+    for day in days:
+        same_job = msgspec.structs.replace(job, data_date=day)
+        done.append(run(settings, interface, same_job, finished, follow=follow and day == job.data_date))
+        if done[-1].exit_code in ENDING:
+            left = ", ".join(map(str, days[len(done) :]))
+            log.warning("the days before were not pulled again: run it with --restate once more", days=left or "none")
+            break
+    return next((each for each in done if each.exit_code), done[0])
 
 
 def rerun(settings: Settings, run_id: str, finished: Finished, *, only_failed: bool, follow: bool) -> Run:
@@ -76,7 +106,7 @@ def rerun(settings: Settings, run_id: str, finished: Finished, *, only_failed: b
         _check_rerun(settings, known)
         if known.frozen and not (known.open or known.failed):
             return _follow(settings, ledger, known, finished) if follow else known
-        handler = find(known.interface)()
+        handler = make(known.interface, settings)
         job = from_wire(msgspec.json.decode(known.job), today())
         _log_to_file(settings, known.interface, job)
         states = FAILED if only_failed else (*OPEN, *FAILED)
@@ -94,7 +124,7 @@ def _execute(
     follow: bool,
 ) -> Run:
     handler, job = work
-    next_jobs = _followers(begun, job) if follow else []
+    next_jobs = _followers(begun, job) if follow else _nothing
     runner = Runner(settings, ledger, begun, job, handler)
     _calm_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
@@ -105,6 +135,10 @@ def _execute(
     if begun.trigger_key is None:
         _prune(settings, ledger)
     return done
+
+
+def _nothing(_children: Sequence[str]) -> list[Trigger]:
+    return []
 
 
 def _follow(settings: Settings, ledger: Ledger, done: Run, finished: Finished) -> Run:
@@ -146,12 +180,22 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _followers(run: Run, job: Job) -> list[Trigger]:
+def _followers(run: Run, job: Job) -> Callable[[Sequence[str]], list[Trigger]]:
+    """What to start after `run`, once it is known which second-generation agents it has listed."""
     jobs = load_jobs(names())
-    return [
-        Trigger(f"{run.run_id}:{interface}", interface, encode(jobs.next_job(job, run.interface, interface)))
-        for interface in jobs.followers(run.interface)
-    ]
+
+    def triggers(children: Sequence[str]) -> list[Trigger]:
+        return [
+            Trigger(_trigger_key(run, job, interface, following), interface, encode(following))
+            for interface, following in jobs.next_jobs(job, run.interface, children)
+        ]
+
+    return triggers
+
+
+def _trigger_key(run: Run, job: Job, interface: str, following: Job) -> str:
+    """One per follower, and one per agent where a follower is started for several."""
+    return f"{run.run_id}:{interface}" + (f":{following.agent_id}" if following.agent_id != job.agent_id else "")
 
 
 def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finished) -> int | None:

@@ -54,10 +54,15 @@ class Outcomes:
 
     def skipped(self, task: Task, reason: str) -> None:
         """The medium will not tell this account's data, and that is no fault."""
-        self._settle(task, "skipped", reason)
+        for unit in task.units():
+            self._settle(unit, "skipped", reason)
 
     def failed(self, task: Task, error: UnitError, *, token: bool = False) -> None:
         """The unit fails and the rest goes on; the reason stays with it in the ledger."""
+        for unit in task.units():
+            self._failed(unit, error, token=token)
+
+    def _failed(self, task: Task, error: UnitError, *, token: bool) -> None:
         task.code, task.trace = error.code or task.code, error.trace or task.trace
         if self._settle(task, "failed", error.reason):
             kind = "TokenError" if token else type(error).__name__ if error.code is None else f"code {error.code}"

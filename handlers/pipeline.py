@@ -88,7 +88,7 @@ class Pipeline:
 
     async def take(self, task: Task, rows: Sequence[Row]) -> None:
         """Receive one page's rows of a unit; waits while the store is slower than the medium."""
-        if self._handler.fills:
+        if self._handler.fills or self._handler.feeds:
             await self._collect(task, rows)
         if rows:
             await self._writer.add(task, rows)

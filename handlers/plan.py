@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 CHUNK = 1000
 """Units that are planned, or drawn from the ledger, at a time."""
+CHILD = "child"
+"""`agent_level` of a job that works on accounts of a second-generation agent."""
 UNUSABLE = "unusable"
 """The variant under which members of an account list that are no accounts are kept: failed, and never called for."""
 
@@ -67,7 +69,8 @@ class Plan:
         keys = await read(None)
         while keys:
             ahead = read(keys[-1])
-            yield [self._task(key) for key in keys if key.variant in self._variants]
+            tasks = [self._task(key) for key in keys if key.variant in self._variants]
+            yield tasks if self._handler.batch == 1 else _together(tasks, self._handler.batch)
             keys = await ahead
 
     def _accounts(self, directory: Directory, keys: Keys, unusable: Callable[[str], None]) -> AsyncGenerator[list[str]]:
@@ -76,7 +79,7 @@ class Plan:
             return _once([""])
         if self._job.account_list:
             return _once(list(dict.fromkeys(self._job.account_list)))
-        return directory.accounts(self._job.redis_accounts_key or keys.accounts, self._job.agent_id, unusable)
+        return directory.accounts(list_key(self._handler, self._job, keys), self._job.agent_id, unusable)
 
     async def _write(self, accounts: Sequence[str]) -> None:
         units = [UnitKey(self._job.agent_id, account, variant) for account in accounts for variant in self._variants]
@@ -99,6 +102,17 @@ class Plan:
     def _task(self, key: UnitKey) -> Task:
         job, variant = self._job, self._variants[key.variant]
         return Task(key, Unit(job.tenant_alias, job.data_date, key.agent, key.account, variant))
+
+
+def list_key(handler: ApiHandler | type[ApiHandler], job: Job, keys: Keys) -> str:
+    """The Redis list that a job works from: the one it names, else the one of its agent's generation."""
+    second = job.agent_level == CHILD and handler.works_on == "accounts" and keys.child_accounts
+    named: str = getattr(keys, handler.works_on)
+    return job.redis_accounts_key or second or named
+
+
+def _together(tasks: Sequence[Task], size: int) -> list[Task]:
+    return [Task.of(tasks[start : start + size]) for start in range(0, len(tasks), size)]
 
 
 async def _once(accounts: list[str]) -> AsyncGenerator[list[str]]:

@@ -45,7 +45,7 @@ def line(meter: Meter, planned: int, seconds: float) -> dict[str, str]:
         "rate": f"{rate:.0f}/s",
         "eta": f"{left // 3600:02.0f}:{left // 60 % 60:02.0f}:{left % 60:02.0f}" if rate else "unknown",
     }
-    if meter.quota is not None:
+    if meter.quota is not None and meter.quota.minute is not None:
         figures["quota"] = f"day {meter.quota.day}% min {meter.quota.minute}%"
     return figures
 

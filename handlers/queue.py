@@ -61,11 +61,12 @@ class TaskQueue:
         if self._exhausted():
             self._wake_all()
 
-    def give_back(self, task: Task) -> None:
-        """The unit may go again at once."""
+    def give_back(self, *tasks: Task) -> None:
+        """The unit, or the two halves that it was cut into, may go again at once."""
         self._under_way -= 1
-        self._returned.append(task)
-        self._wake_one()
+        self._returned.extend(tasks)
+        for _ in tasks:
+            self._wake_one()
 
     def give_back_later(self, task: Task, seconds: float) -> None:
         """The unit goes into back-off."""

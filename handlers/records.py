@@ -1,7 +1,8 @@
 """From a medium's records to rows: the key fields are decoded, everything else stays the medium's own bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -21,16 +22,26 @@ BY_ENGINE = ("salt", "date", "tenant", "agent_id")
 Collected = dict[bytes, bytes]
 """Row key -> the first KEPT bytes of its record: what a unit has brought so far."""
 KEPT = 80
+DAY = len("2020-05-30")
 
 
 class RecordReader:
     """Makes the rows of one run: one table, one tenant, one date, one data version (ms)."""
 
-    def __init__(self, handler: ApiHandler, tenant: str, day: date, version: int) -> None:
+    def __init__(self, handler: type[ApiHandler], tenant: str, day: date, version: int) -> None:
         self._handler = handler
-        known = {*BY_ENGINE, *handler.variants, *(["account_id"] if handler.by == "account" else [])}
-        self._from_record = [field for field in handler.row_key.fields if field not in known]
-        self._decoder = msgspec.json.Decoder(_shape(self._from_record))
+        by_unit = ["account_id"] if handler.by == "account" and handler.batch == 1 else []
+        known = {*BY_ENGINE, *handler.variants, *by_unit}
+        places = {field: handler.named.get(field, field) for field in (*ECHOES, *handler.row_key.fields)}
+        from_record = [field for field in handler.row_key.fields if field not in known]
+        bare = "" in (places[field] for field in from_record)  # the record is an id and has no fields
+        echoes = [] if bare else [field for field in ECHOES if field not in from_record]
+        self._fields = [(field, _reader(places[field])) for field in from_record]
+        self._echoed_account = _reader(places["account_id"]) if "account_id" in echoes else None
+        self._echoed_day = _reader(places["date"]) if "date" in echoes else None
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            _shape([places[field] for field in from_record], [places[field] for field in echoes])
+        )
         self._before = b'{"tenant_alias":' + msgspec.json.encode(tenant) + b',"data":'
         self._after = b',"timestamp":%d}' % (version // 1000)
         self._day = day.isoformat()
@@ -64,7 +75,7 @@ class RecordReader:
 
     def _key(self, bound: BoundKey, decoded: Any, record: Raw) -> bytes:  # noqa: ANN401 - a struct made for this table
         try:
-            return bound.build({field: str(getattr(decoded, field)) for field in self._from_record})
+            return bound.build({field: str(read(decoded)) for field, read in self._fields})
         except InputDataError as error:
             raise UnitError(f"{error}, in {excerpt(bytes(record))}") from None
 
@@ -75,10 +86,12 @@ class RecordReader:
             raise UnitError(f"a record cannot be keyed ({error}): {excerpt(bytes(record))}") from None
 
     def _check_echo(self, unit: Unit, decoded: Any) -> None:  # noqa: ANN401
-        if unit.account_id and decoded.account_id is not UNSET and str(decoded.account_id) != unit.account_id:
-            raise UnitError(f"the answer holds a record of account {decoded.account_id}, asked was {unit.account_id}")
-        if decoded.date is not UNSET and decoded.date != self._day:
-            raise UnitError(f"the answer holds a record of {decoded.date}, asked was {self._day}")
+        account = self._echoed_account(decoded) if self._echoed_account else UNSET
+        if account is not UNSET and unit.account_id and str(account) != unit.account_id:
+            raise UnitError(f"the answer holds a record of account {account}, asked was {unit.account_id}")
+        day = self._echoed_day(decoded) if self._echoed_day else UNSET
+        if day is not UNSET and str(day)[:DAY] != self._day:
+            raise UnitError(f"the answer holds a record of {day}, asked was {self._day}")
 
 
 def account_ids(row_key: RowKey, rows: Sequence[Row]) -> list[str]:
@@ -87,9 +100,37 @@ def account_ids(row_key: RowKey, rows: Sequence[Row]) -> list[str]:
     return [row.key.decode().split("|")[position] for row in rows]
 
 
-def _shape(from_record: Sequence[str]) -> type[msgspec.Struct]:
-    """A struct of the fields that are decoded: ids are whole numbers or text, a float or a null is refused."""
-    fields: list[tuple[str, Any, Any]] = [(echo, int | str | UnsetType, UNSET) for echo in ECHOES]
-    required: list[tuple[str, Any]] = [(field, int | str) for field in from_record]
-    optional = [field for field in fields if field[0] not in from_record]
-    return msgspec.defstruct("Record", [*required, *optional], gc=False)
+def by_account(row_key: RowKey, rows: Sequence[Row], accounts: Sequence[str]) -> Mapping[str, list[Row]]:
+    """The rows of each of these accounts. Raises UnitError for a row of another account."""
+    found: dict[str, list[Row]] = {account: [] for account in accounts}
+    for account, row in zip(account_ids(row_key, rows), rows, strict=True):
+        if account not in found:
+            raise UnitError(f"the answer holds a record of account {account}, which was not asked for")
+        found[account].append(row)
+    return found
+
+
+def _reader(place: str) -> Callable[[Any], Any]:
+    """How a decoded record tells the value at `place`; an empty place is the record itself."""
+    return attrgetter(place) if place else lambda record: record
+
+
+def _shape(required: Sequence[str], optional: Sequence[str]) -> Any:  # noqa: ANN401 - a type made for one table
+    """What is decoded of a record: ids are whole numbers or text, a float or a null is refused.
+
+    A dotted place is an object inside of the record; with an empty place the record itself is the id.
+    """
+    if "" in required:
+        return int | str
+    fields: dict[str, Any] = {}
+    inside: dict[str, tuple[list[str], list[str]]] = {}
+    for places, position in ((required, 0), (optional, 1)):
+        for place in places:
+            first, _, rest = place.partition(".")
+            if rest:
+                inside.setdefault(first, ([], []))[position].append(rest)
+            else:
+                fields[first] = (first, int | str) if position == 0 else (first, int | str | UnsetType, UNSET)
+    fields |= {first: (first, _shape(*places)) for first, places in inside.items()}
+    ordered = sorted(fields.values(), key=len)
+    return msgspec.defstruct("Record", ordered, gc=False)

@@ -1,4 +1,7 @@
-"""Which interfaces there are: every module of a medium that declares one. `gdt.funds` is media/gdt/funds.py."""
+"""Which interfaces there are: every module of a medium that declares one.
+
+`gdt.funds` is media/gdt/funds.py; `wx.b.funds` is media/wx/b/funds.py, of the medium's second dialect.
+"""
 
 import importlib
 import pkgutil
@@ -7,10 +10,11 @@ from types import ModuleType
 
 from ark.errors import UsageError
 from ark.job.argument import nearest
+from ark.settings import Settings
 from handlers.api import ApiHandler
 
 MEDIA = ("gdt", "jrtt", "wx")
-_NAME = re.compile(r"(gdt|jrtt|wx)\.[a-z][a-z0-9_]*")
+_NAME = re.compile(r"(gdt|jrtt|wx)(\.[a-z][a-z0-9_]*){1,2}")
 
 
 def find(name: str) -> type[ApiHandler]:
@@ -22,13 +26,19 @@ def find(name: str) -> type[ApiHandler]:
     return handler
 
 
+def make(name: str, settings: Settings) -> ApiHandler:
+    """The handler of an interface under these settings; raises as `find`."""
+    handler = find(name)
+    return handler(getattr(settings, handler.section))
+
+
 def names() -> list[str]:
     """The names of all interfaces, sorted."""
     found = []
     for medium in MEDIA:
-        package = _import(f"media.{medium}")
-        for module in pkgutil.iter_modules(package.__path__) if package else ():
-            declared = _declared(importlib.import_module(f"media.{medium}.{module.name}"))
+        package = importlib.import_module(f"media.{medium}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            declared = _declared(importlib.import_module(module.name))
             if declared:
                 found.append(declared.name())
     return sorted(found)
@@ -39,7 +49,7 @@ def _import(path: str) -> ModuleType | None:
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:
-        if error.name != path:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
             raise
         return None
 
@@ -52,4 +62,4 @@ def _declared(module: ModuleType) -> type[ApiHandler] | None:
 
 
 def _is_declared_in(module: ModuleType, handler: type[ApiHandler]) -> bool:
-    return handler.__module__ == module.__name__ and "path" in vars(handler)
+    return handler.__module__ == module.__name__ and "row_key" in vars(handler)

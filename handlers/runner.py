@@ -7,7 +7,7 @@ from the ledger, and the result is counted there.
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -33,11 +33,16 @@ from handlers.pipeline import Pipeline
 from handlers.plan import LedgerThread, Plan
 from handlers.queue import TaskQueue
 from handlers.records import RecordReader
+from handlers.refresh import refresher
 from handlers.settler import Settler
 
 log = structlog.get_logger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+NextJobs = Callable[[Sequence[str]], Sequence[Trigger]]
+"""The second-generation agents that a run has listed -> the jobs that follow it."""
 
 
 class Runner:
@@ -50,8 +55,10 @@ class Runner:
         self._work: asyncio.Task[None] | None = None
         self._stopped_by: ArkError | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._children: list[str] = []
+        """The second-generation agents of this one, after they were listed."""
 
-    async def execute(self, states: Sequence[str], next_jobs: Sequence[Trigger]) -> Run:
+    async def execute(self, states: Sequence[str], next_jobs: NextJobs) -> Run:
         """Do the units in `states`; the intents to start `next_jobs` are kept with the result if all is done."""
         observers = Observers(self._settings, self._handler, self._run, self._job)
         started = time.monotonic()
@@ -93,8 +100,8 @@ class Runner:
     async def _do(self, states: Sequence[str]) -> None:
         """Everything between the run's first and last line; what must fail does so before the first call."""
         handler, job, settings, version = self._handler, self._job, self._settings, self._run.version
-        medium = getattr(settings, handler.medium)
-        keys = Keys.of(handler.medium, job.tenant_alias, job.data_date, job.agent_id)
+        medium = handler.settings
+        keys = Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id)
         plan = Plan(self._ledger, self._call, self._run.run_id, handler, job)
         async with AsyncExitStack() as stack:
             sink = open_sink(job.output, settings, tenant=job.tenant_alias, day=job.data_date)
@@ -105,8 +112,16 @@ class Runner:
             if self._run.status == "planning":
                 await plan.make(directory, keys)
             http = await stack.enter_async_context(HttpClient(settings.http))
+            refresh = refresher(settings, handler.section, job.tenant_alias, directory, keys, http)
             queue = TaskQueue(plan.tasks(states))
-            lists = partial(AccountList, directory, getattr(keys, handler.fills or "accounts"))
+            list_key = getattr(keys, handler.fills or handler.feeds or "accounts")
+            lists = partial(
+                AccountList,
+                directory,
+                list_key,
+                adds=handler.feeds is not None,
+                may_be_empty=handler.may_be_empty,
+            )
             settler = Settler(partial(self._call, self._ledger.settle, self._run.run_id))
             self._pipeline = pipeline = Pipeline(handler, settings, sink, version, settler, queue, lists)
             fetcher = Fetcher(
@@ -115,9 +130,9 @@ class Runner:
                 settings.http.attempts,
                 queue=queue,
                 http=http,
-                gate=WindowGate(medium.window),
-                tokens=Tokens(directory, keys),
-                reader=RecordReader(handler, job.tenant_alias, job.data_date, version),
+                gate=partial(WindowGate, medium.window),
+                tokens=Tokens(directory, keys, refresh=refresh),
+                reader=RecordReader(type(handler), job.tenant_alias, job.data_date, version),
                 outcomes=pipeline.outcomes,
                 take=pipeline.take,
                 stop=self.stop,
@@ -127,10 +142,10 @@ class Runner:
                 await pipeline.run(fetcher)
             if pipeline.outcomes.meter.requests and not fetcher.answered and self._stopped_by is None:
                 raise ServiceDownError(f"{handler.medium} at {medium.url} answered none of the run's calls")
+            if handler.fills == "child_agents":
+                self._children = await directory.members(keys.child_agents, job.agent_id)
 
-    async def _finish(
-        self, states: Sequence[str], error: ArkError | None, seconds: float, next_jobs: Sequence[Trigger]
-    ) -> Run:
+    async def _finish(self, states: Sequence[str], error: ArkError | None, seconds: float, next_jobs: NextJobs) -> Run:
         """The result, counted from the units in the ledger, and with it what is to follow."""
         figures = await self._call(self._ledger.figures, self._run.run_id)
         if figures.open and error is None and set(OPEN) <= set(states):
@@ -144,7 +159,7 @@ class Runner:
             exit_code,
             seconds,
             outcomes.meter.refused if outcomes else 0,
-            next_jobs if status == "done" else (),
+            next_jobs(self._children) if status == "done" else (),
             str(error or ""),
         )
 

@@ -1,5 +1,6 @@
 """A unit under way: how far its pages have come and what it has cost so far."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ark.accounts.account_list import AccountList
@@ -7,11 +8,20 @@ from ark.answers import Answer, PageInfo
 from ark.errors import UnitError
 from ark.ledger import UnitKey, UnitResult
 from ark.units import Unit
+from handlers.parts import Part
 from handlers.records import Collected
 
 
 class ListMovedError(UnitError):
     """The list changed while its pages were read; worth reading again from page 1."""
+
+
+class TooLongError(UnitError):
+    """The list has `total` records, more than paging reaches."""
+
+    def __init__(self, total: int, reach: int) -> None:
+        super().__init__(f"the list has {total} records, paging reaches only {reach}")
+        self.total = total
 
 
 @dataclass(slots=True)
@@ -20,8 +30,15 @@ class Task:
 
     key: UnitKey
     unit: Unit
+    members: Sequence["Task"] = ()
+    """The units that one call asks for together, this one's key among them; empty: this unit alone."""
     begun: bool = False
-    page: int = 1
+    part: Part = field(default_factory=Part)
+    """What is being read: everything, or one of the parts of a list that is too long."""
+    parts: list[Part] = field(default_factory=list)
+    """What is still to be read after it."""
+    whole: int = 0
+    """What a list that is read in parts declared in the first place."""
     token_refused: bool = False
     """The current call was refused once for its token."""
     tries: int = 0
@@ -30,11 +47,13 @@ class Task:
     """How often the list moved and was read again from its first page."""
     refusals: int = 0
     """Windows in which the current call was refused while others passed."""
+    brief_refusals: int = 0
+    """Refusals of the current call that asked for less than a window."""
+    refusal_counted: float = 0.0
     refused: bool = False
     passes_seen: int = 0
     received: int = 0
     stored: int = 0
-    declared: int | None = None
     fetched: bool = False
     state: str = ""
     """Verified, failed or skipped, once the unit is settled."""
@@ -49,27 +68,48 @@ class Task:
     """For a list interface: the ids it brings, until they replace the agent's list."""
 
     def take(self, answer: Answer, records: int, page_size: int, reach: int) -> None:
-        """Count one page of `records` records and see whether it is the last.
+        """Count one page of `records` records of the current part; go on to the next part after its last page.
 
-        Raises UnitError where the pages contradict what the medium declares: never a short list taken for a whole one.
+        Raises UnitError where the pages contradict what the medium declares: never a short list taken for a whole one;
+        TooLongError where the part has to be cut.
         """
-        self.received += records
+        part = self.part
         if page_size:
             self._check(answer.page_info, records, reach)
-            self.fetched = self.received == self.declared
-            self.page += 1
-        else:
-            if answer.page_info is not None and answer.page_info.total_number != records:
-                raise UnitError(f"{answer.page_info.total_number} records were declared, {records} came")
-            self.fetched = True
-        self.tries = self.refusals = 0
+            part.page += 1
+        elif answer.page_info is not None and answer.page_info.total_number != records:
+            raise UnitError(f"{answer.page_info.total_number} records were declared, {records} came")
+        part.received += records
+        part.read = not page_size or part.received == part.declared
+        if not part.lists:
+            self.received += records
+            if part.read:
+                self._go_on()
+        self.answered()
+
+    def answered(self) -> None:
+        """The current call has its answer: the next one begins with no tries spent."""
+        self.tries = self.refusals = self.brief_refusals = 0
         self.token_refused = False
+
+    def cut(self, error: TooLongError, levels: int) -> None:
+        """Read the current part, which is too long, in smaller ones. Raises UnitError where it cannot be cut."""
+        first, *rest = self.part.cut(error.total, levels)
+        self.whole = self.whole or error.total
+        self.parts += reversed(rest)
+        self.part = first
+
+    def cut_by(self, name: str, reach: int) -> None:
+        """Go on with the parts that the ids make that were listed."""
+        self.parts += reversed(self.part.cut_by(name, reach))
+        self._go_on()
 
     def restarted(self) -> "Task":
         """The same unit from its first page; rows that were stored are stored again under the same keys."""
         return Task(
             self.key,
             self.unit,
+            self.members,
             begun=True,
             restarts=self.restarts + 1,
             refusals=self.refusals,
@@ -79,6 +119,44 @@ class Task:
             bytes=self.bytes,
             seconds=self.seconds,
         )
+
+    def halves(self) -> tuple["Task", "Task"]:
+        """Two tasks of half the members each, from the start; what they have cost so far stays with the first."""
+        middle = len(self.members) // 2
+        first, second = Task.of(self.members[:middle]), Task.of(self.members[middle:])
+        first.requests, first.bytes, first.seconds = self.requests, self.bytes, self.seconds
+        return first, second
+
+    def units(self) -> Sequence["Task"]:
+        """The units that end with this task, each with its share of the costs."""
+        if not self.members:
+            return [self]
+        self.bill_members()
+        return self.members
+
+    def bill_members(self) -> None:
+        """Put what the call has cost onto the first member, so that the sum over all units stays right."""
+        first = self.members[0]
+        first.requests += self.requests
+        first.bytes += self.bytes
+        first.seconds += self.seconds
+        self.requests = self.bytes = 0
+        self.seconds = 0.0
+        for member in self.members:
+            member.code, member.trace = self.code, self.trace
+
+    @classmethod
+    def of(cls, members: Sequence["Task"]) -> "Task":
+        """One task for units that are asked for in one call."""
+        unit = members[0].unit._replace(account_id="", accounts=tuple(member.unit.account_id for member in members))
+        return cls(members[0].key, unit, members)
+
+    @property
+    def declared(self) -> int | None:
+        """How many records the medium said there are, so far; None: it said nothing."""
+        if not self.whole:
+            return self.part.declared
+        return self.received if self.fetched else self.whole
 
     def complete(self) -> bool:
         """All pages are read and every row is acknowledged."""
@@ -99,16 +177,25 @@ class Task:
             self.trace,
         )
 
+    def _go_on(self) -> None:
+        if self.parts:
+            self.part = self.parts.pop()
+            return
+        if self.received < self.whole:
+            raise UnitError(f"the list has {self.whole} records, its parts hold only {self.received}")
+        self.fetched = True
+
     def _check(self, info: PageInfo | None, records: int, reach: int) -> None:
         if info is None:
             raise UnitError("the answer has no page_info: whether the list is whole cannot be known")
-        if info.page != self.page:
-            raise UnitError(f"page {self.page} was asked for, page {info.page} was answered")
-        if self.declared is not None and info.total_number != self.declared:
+        part = self.part
+        if info.page != part.page:
+            raise UnitError(f"page {part.page} was asked for, page {info.page} was answered")
+        if part.declared is not None and info.total_number != part.declared:
             raise ListMovedError(
-                f"the list changed while it was read: {self.declared} records, then {info.total_number}"
+                f"the list changed while it was read: {part.declared} records, then {info.total_number}"
             )
-        self.declared = info.total_number
+        part.declared = info.total_number
         if info.page_size < 1:
             raise UnitError(f"page_info names pages of {info.page_size} records")
         pages = -(-info.total_number // info.page_size)
@@ -118,7 +205,7 @@ class Task:
                 f" not {info.total_page}"
             )
         if reach and info.total_number > reach:
-            raise UnitError(f"the list has {info.total_number} records, paging reaches only {reach}")
-        due = min(info.page_size, info.total_number - (self.page - 1) * info.page_size)
+            raise TooLongError(info.total_number, reach)
+        due = min(info.page_size, info.total_number - (part.page - 1) * info.page_size)
         if records != due:
-            raise UnitError(f"page {self.page} of {pages} holds {records} records, {due} were declared")
+            raise UnitError(f"page {part.page} of {pages} holds {records} records, {due} were declared")

@@ -79,8 +79,14 @@ class Media:
         `raw` is a query that is sent as it stands; a token of None signs nothing.
         """
         signed = {"access_token": token, "timestamp": int(time.time()), "nonce": next(_nonces)} if token else {}
-        text = raw or _encoded({**signed, **query})
-        request = urllib.request.Request(f"{self.url}{path}?{text}")
+        return self.send("GET", path, raw or _encoded({**signed, **query}))
+
+    def send(
+        self, method: str, path: str, raw: str = "", *, body: bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> Reply:
+        """Any call, as it stands; `raw` is the query."""
+        url = f"{self.url}{path}?{raw}" if raw else f"{self.url}{path}"
+        request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)
         opener = urllib.request.build_opener(_NoRedirect)
         try:
             with opener.open(request, timeout=10) as answer:

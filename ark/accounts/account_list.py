@@ -10,13 +10,17 @@ from ark.errors import EmptyListError, InputDataError, ServiceDownError
 
 
 class AccountList:
-    """The accounts of one agent as its list interface brings them; they replace the old ones all at once.
+    """The accounts of one agent as an interface brings them, all at once.
 
-    Readers see the old list or the new one. Nothing changes before `publish`.
+    They replace the agent's old ones, or (`adds`) join them. Readers see the old list or the new one. Nothing changes
+    before `publish`.
     """
 
-    def __init__(self, directory: Directory, key: str, agent: str) -> None:
+    def __init__(
+        self, directory: Directory, key: str, agent: str, *, adds: bool = False, may_be_empty: bool = False
+    ) -> None:
         self._directory, self._key, self._agent = directory, key, agent
+        self._adds, self._may_be_empty = adds, may_be_empty
         self._score = score_of(agent)
         self._draft = private_key()
         self._begun = False
@@ -38,13 +42,15 @@ class AccountList:
             self._begun = True
 
     async def publish(self) -> list[str]:
-        """Replace the agent's accounts with those added, in one transaction that may safely run twice.
+        """Put those that were added into the list, in one transaction that may safely run twice.
 
         An account that another agent has keeps that agent; such accounts come back as text for the log
-        ("123 (agent 7)", at most EXAMPLES and how many more). Raises EmptyListError where none was added: an empty
-        answer of a medium does not erase a list.
+        ("123 (agent 7)", at most EXAMPLES and how many more). Raises EmptyListError where none was added to a list
+        that is to be replaced: an empty answer of a medium does not erase a list. A list that `may_be_empty` may stay so.
         """
         if not self._begun:
+            if self._adds or (self._may_be_empty and not await self._directory.members(self._key, self._agent)):
+                return []
             raise EmptyListError(f"no account of agent {self._agent} was listed: {self._key} stays as it was")
         with self._directory.translated("MULTI", self._key):
             count, examples = await self._replace()
@@ -69,8 +75,10 @@ class AccountList:
             self._require(await pipe.exists(draft))
             expiry = await pipe.pttl(key)
             pipe.multi()
-            pipe.zremrangebyscore(key, self._score, self._score)
+            if not self._adds:
+                pipe.zremrangebyscore(key, self._score, self._score)
             pipe.zinterstore(taken, {key: 1, draft: 0}, aggregate="SUM")
+            pipe.zremrangebyscore(taken, self._score, self._score)
             pipe.zdiffstore(new, [draft, key])
             pipe.zunionstore(key, [key, new], aggregate="MAX")
             if expiry > 0:

@@ -6,7 +6,7 @@ may share one score, so such a score is refused, never rounded. Ids are text on 
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from secrets import token_hex
 from typing import Any
@@ -174,6 +174,33 @@ class Directory:
         if not all(_TOKEN.fullmatch(member) for member in members):
             raise TokenError(f"a token of agent {agent} in {key} is empty or not printable: write it anew")
         return tokens
+
+    async def members(self, key: str, agent: str) -> list[str]:
+        """The ids under `agent` in `key`, perhaps none, all at once: for lists of agents, which are short."""
+        score = score_of(agent)
+        with self.translated("ZRANGEBYSCORE", key):
+            found: list[bytes] = await _reply(self.client.zrangebyscore(key, score, score))
+        return [member.decode() for member in found if is_account(member)]
+
+    async def parent(self, key: str, member: str) -> str:
+        """The agent that `member` of `key` belongs to; empty where it is no member."""
+        with self.translated("ZSCORE", key):
+            score: float | None = await _reply(self.client.zscore(key, member))
+        if score is not None and not is_agent(score):
+            raise TokenError(f"{member} in {key} has score {score!r}, which is no agent: read that list anew")
+        return "" if score is None else str(int(score))
+
+    async def script(self, text: str, keys: Sequence[str], *values: str | int) -> Any:  # noqa: ANN401
+        """What a Lua script answers: several commands between which nobody else's come. It may be sent twice."""
+        with self.translated("EVAL", keys[0]):
+            return await _reply(self.client.eval(text, len(keys), *keys, *values))
+
+    async def has_key_like(self, pattern: str) -> bool:
+        """Whether there is a key that fits a pattern such as `gdt_new_access_token_*`."""
+        with self.translated("SCAN", pattern):
+            async for _ in self.client.scan_iter(match=pattern, count=10_000):
+                return True
+        return False
 
     async def size(self, key: str) -> int:
         """How many members `key` has; 0 where it does not exist."""

@@ -1,6 +1,6 @@
 """What each run planned and what became of it: runs, their units, and the next jobs they trigger.
 
-SQLite under ARK_HOME, or MySQL, so that any machine can take up a run. The only place that knows SQLAlchemy:
+SQLite under ARK_HOME, or MySQL, so that any machine can take up a run:
 
 records    the values that go in and come out      tables     the tables, and the two statements that run per unit
 units      reading, counting and folding units     database   engine, transactions, foreign errors

@@ -174,10 +174,11 @@ class Ledger:
         with self._database.read() as connection:
             return connection.scalar(sa.select(runs.c.run_id).where(runs.c.trigger_key == trigger_key)) is not None
 
-    def runs(self, limit: int = 20) -> list[Run]:
-        """The last runs, newest first."""
+    def runs(self, limit: int = 20, *, provisional: bool = False) -> list[Run]:
+        """The last runs, newest first; or those that are provisional and that no final run has made good."""
+        wanted = sa.select(*RUN).order_by(runs.c.number.desc()).limit(limit)
         with self._database.read() as connection:
-            latest = connection.execute(sa.select(*RUN).order_by(runs.c.number.desc()).limit(limit))
+            latest = connection.execute(wanted.where(_not_made_good()) if provisional else wanted)
             return [_decode(row) for row in latest]
 
     def run(self, run_id: str) -> Run:
@@ -250,6 +251,14 @@ class Ledger:
 
     def _ms(self) -> int:
         return int(self._now() * 1000)
+
+
+def _not_made_good() -> sa.ColumnElement[bool]:
+    """A provisional run without a later one that is done and final, of the same interface, tenant, agent and date."""
+    later = runs.alias("later")
+    same = (later.c[name] == runs.c[name] for name in ("interface", "tenant", "agent_id", "data_date"))
+    final = sa.and_(later.c.provisional.is_(False), later.c.status == "done", later.c.number > runs.c.number, *same)
+    return sa.and_(runs.c.provisional.is_(True), ~sa.exists().where(final))
 
 
 def _here() -> dict[str, Any]:

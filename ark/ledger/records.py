@@ -82,6 +82,8 @@ class NewRun(NamedTuple):
     output: str
     store: str = ""
     trigger_key: str | None = None
+    provisional: bool = False
+    """The medium has not completed the date's data yet."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +111,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     frozen: bool
     """The plan is whole; before that, a rerun plans again."""
+    provisional: bool
+    """It began before the medium had the date's data complete."""
     planned: int
     verified: int
     failed: int

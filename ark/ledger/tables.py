@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 
-VERSION = 1
+VERSION = 2
 """Of the tables below; raise it with every change of theirs."""
 
 TRACE_LENGTH = 191
@@ -54,6 +54,7 @@ runs = sa.Table(
     sa.Column("host", sa.String(255), nullable=False),
     sa.Column("pid", sa.BigInteger, nullable=False),
     sa.Column("frozen", sa.Boolean, nullable=False, default=False),
+    sa.Column("provisional", sa.Boolean, nullable=False, default=False),
     *map(_amount, ("planned", "verified", "failed", "skipped", "rows", "requests", "refused", "bytes")),
     sa.Column("seconds", sa.Double, nullable=False, default=0),
     sa.Column("next", sa.Text, nullable=False, default="[]"),

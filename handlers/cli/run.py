@@ -1,8 +1,5 @@
 """`ark run`, `ark exec`, `ark rerun`: run an interface, and print the one line that schedulers read."""
 
-import os
-import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypedDict
 
 import click
@@ -11,6 +8,7 @@ from ark.clock import today
 from ark.errors import UsageError
 from ark.job import Job, decode, differences, encode, from_flags, override, split_command
 from ark.settings import Settings
+from handlers.cli.telling import answer, say, tell
 
 if TYPE_CHECKING:
     from ark.ledger import Run
@@ -40,6 +38,7 @@ class Flags(TypedDict):
 @click.option("--all", "everything", is_flag=True, help="All accounts of the agent, where neither -a nor -k is given.")
 @click.option("--dry-run", is_flag=True, help="Show what would be called; calls no medium.")
 @click.option("--no-next", is_flag=True, help="Start no next jobs.")
+@click.option("--restate", is_flag=True, help="Also each day before that the medium may still have changed.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: one JSON document.")
 @click.option("--trigger-key", hidden=True, help="Set by the run that starts this one; the same key runs once.")
 @click.pass_obj
@@ -59,6 +58,7 @@ def run(
     everything: bool,
     dry_run: bool,
     no_next: bool,
+    restate: bool,
     as_json: bool,
 ) -> int:
     """Run INTERFACE, named as gdt.funds or by a scheduler's job name.
@@ -67,6 +67,7 @@ def run(
     ark run gdt.funds %7B'agent_id'%3A%201050262%2C%20...%7D
     ark run gdt.funds -g 1050262 -k gdt_advertiser_v1.1_T100117_20200530
     ark run gdt.advertisers -t T100117 -g 1050262 -d 2020-05-30 --dry-run
+    ark run gdt.daily_report_ad -t T100117 -g 1050262 -d 2020-05-30 --all --restate
     """
     from handlers.jobs import load_jobs
     from handlers.registry import find, names
@@ -76,7 +77,7 @@ def run(
     job = _job(settings, name, argument, flags)
     _check(job, find(name).medium, find(name).by, everything=everything)
     if shard:
-        _say(f"shard {' of '.join(shard)}: not used, this run does the whole job")
+        say(f"shard {' of '.join(shard)}: not used, this run does the whole job")
     if dry_run:
         from handlers.dry_run import dry_run as show
 
@@ -84,7 +85,7 @@ def run(
         return 0
     from handlers import launch
 
-    return _concluded(launch.run(settings, name, job, _tell, follow=not no_next, trigger_key=trigger_key))
+    return _concluded(launch.run(settings, name, job, tell, follow=not no_next, trigger_key=trigger_key))
 
 
 @click.command(name="exec")
@@ -118,7 +119,7 @@ def rerun(settings: Settings, run_id: str, *, failed: bool, no_next: bool) -> in
     """
     from handlers import launch
 
-    return _concluded(launch.rerun(settings, run_id, _tell, only_failed=failed, follow=not no_next))
+    return _concluded(launch.rerun(settings, run_id, tell, only_failed=failed, follow=not no_next))
 
 
 def _job(settings: Settings, interface: str, argument: str | None, flags: Flags) -> Job:
@@ -128,7 +129,7 @@ def _job(settings: Settings, interface: str, argument: str | None, flags: Flags)
     else:
         job, notes = from_flags(interface=interface, default_tenant=settings.run.tenant, today=today(), **flags)
     for note in notes:
-        _say(note)
+        say(note)
     encode(job)  # what cannot be handed to a next job is refused before anything is called
     return job
 
@@ -143,32 +144,9 @@ def _check(job: Job, medium: str, by: str, *, everything: bool) -> None:
         )
 
 
-def _say(text: str) -> None:
-    """Tell a human; that nobody listens (a closed log pipe) is no trouble of the run."""
-    with suppress(OSError):
-        click.echo(text, err=True)
-
-
-def _tell(done: "Run") -> None:
-    """The human summary of a run, on stderr."""
-    words = f"{done.run_id} {done.interface} {done.status}: planned {done.planned} = verified {done.verified}"
-    words += f" + failed {done.failed} + skipped {done.skipped}"
-    words += f" + open {done.open}" if done.open else ""
-    _say(f"{words}; {done.rows} rows in {done.table}, {done.requests} calls, {done.seconds:.1f} s")
-    if done.error:
-        _say(f"  {done.error}")
-    if done.open or done.failed:
-        _say(f"  reasons: ark show {done.run_id} --state failed")
-        _say(f"  take up: ark rerun {done.run_id}")
-
-
 def _concluded(done: "Run") -> int:
     """Print the result line, the last on stdout, and answer the exit code."""
     from ark.report import result_line
 
-    try:
-        click.echo(result_line(done))
-    except BrokenPipeError:
-        # Whoever read our output has left: the run has its result all the same, and Python's own flush must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    answer(result_line(done))
     return done.exit_code or 0

@@ -22,17 +22,19 @@ COLUMNS = ("run", "started", "interface", "tenant", "agent", "date", "status", "
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
+@click.option("--provisional", is_flag=True, help="Those of dates that were not complete, and not run again since.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 @click.pass_obj
-def runs(settings: Settings, limit: int, *, as_json: bool) -> None:
+def runs(settings: Settings, limit: int, *, provisional: bool, as_json: bool) -> None:
     """List the last runs, newest first.
 
     \b
     ark runs
     ark runs --limit 100 --json
+    ark runs --provisional
     """
     with _ledger(settings) as ledger:
-        latest = [_current(ledger, run) for run in ledger.runs(limit)]
+        latest = [_current(ledger, run) for run in ledger.runs(limit, provisional=provisional)]
     if as_json:
         click.echo(msgspec.json.encode([_listed(run) for run in latest]))
     elif sys.stdout.isatty():
@@ -87,6 +89,7 @@ def _listed(run: "Run") -> dict[str, Any]:
         "agent_id": run.agent_id,
         "data_date": run.data_date,
         "started": _started(run),
+        "provisional": run.provisional,
         "error": run.error,
     }
 
@@ -120,6 +123,8 @@ def _text(run: "Run", units: Iterator["UnitResult"]) -> Iterator[str]:
     yield f"started {_started(run)} (Shanghai) by process {run.pid} on {run.host}, {run.seconds:.1f} s"
     counts = f"planned {run.planned} = verified {run.verified} + failed {run.failed} + skipped {run.skipped}"
     yield f"{counts} + open {run.open}; {run.rows} rows, {run.requests} calls, {run.refused} refused"
+    if run.provisional:
+        yield "provisional: the medium had not completed the date; run it again later"
     if run.error:
         yield run.error
     if "rerun" in result(run):

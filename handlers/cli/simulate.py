@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,17 @@ SIMULATOR = "media.simulator"
 """Named, not imported: handlers stand below media."""
 
 ACCOUNTS_AT_ONCE = 10_000
+ACCOUNTS = ("accounts", "child_accounts")
+CHILDREN = "child_agents"
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one; the first line tells it.")
-@click.option("--scenario", type=click.Path(dir_okay=False, path_type=Path), help="TOML; default: three small agents.")
+@click.option(
+    "--scenario",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TOML; default: some small agents of each medium.",
+)
 @click.option("--fill-redis", is_flag=True, help="First write the scenario's tokens, agents and accounts into Redis.")
 @click.pass_obj
 def simulate(settings: Settings, port: int, scenario: Path | None, *, fill_redis: bool) -> None:
@@ -56,48 +63,63 @@ def _loaded(path: Path | None) -> Any:  # noqa: ANN401 -- the simulator's scenar
 
 
 async def _fill(settings: Settings, scenario: Any) -> None:  # noqa: ANN401 -- as above
-    """Put every agent of the scenario in place of what Redis knew about it."""
+    """Put every list of the scenario in place of what Redis knew about its agents."""
     from ark.accounts.directory import connect
 
     try:
-        worlds = importlib.import_module(f"{SIMULATOR}.world").worlds(scenario)
+        lists = list(importlib.import_module(f"{SIMULATOR}.lists").lists(scenario))
     except ValueError as error:
         raise ConfigError(f"scenario: {error}") from error
     days = [date.fromisoformat(day) for day in scenario.dates] or [today() - timedelta(days=1), today()]
     directory = await connect(settings)
     try:
-        for medium, world in worlds.items():
-            for agent in world.agents:
-                for day in days:
-                    keys = Keys.of(medium, agent.tenant, day, agent.id)
-                    await _put_agent(directory, keys, agent)
-                    await _put_accounts(directory, keys, world, agent)
-                dates = ", ".join(map(str, days))
-                click.echo(f"{medium} {agent.tenant} agent {agent.id}: {agent.size} accounts of {dates}", err=True)
+        await _forget_children(directory, days[0], lists)
+        for listed in lists:
+            if listed.name in ACCOUNTS:
+                await _put_accounts(directory, days, listed)
+            else:
+                key = getattr(Keys.of(listed.medium, listed.tenant, days[0], listed.agent), listed.name)
+                await _put(directory, key, listed)
     finally:
         await directory.aclose()
 
 
-async def _put_agent(directory: "Directory", keys: Keys, agent: Any) -> None:  # noqa: ANN401 -- as above
-    score = int(agent.id)
-    with directory.translated("ZADD", keys.tokens):
+async def _forget_children(directory: "Directory", day: date, lists: list[Any]) -> None:
+    """Who was a second-generation agent of whom: several members stand under one score."""
+    for listed in lists:
+        if listed.name == CHILDREN:
+            key = getattr(Keys.of(listed.medium, listed.tenant, day, listed.agent), CHILDREN)
+            with directory.translated("ZREMRANGEBYSCORE", key):
+                await directory.client.zremrangebyscore(key, int(listed.score), int(listed.score))
+
+
+async def _put(directory: "Directory", key: str, listed: Any) -> None:  # noqa: ANN401 -- as above
+    score = int(listed.score)
+    with directory.translated("ZADD", key):
         async with directory.client.pipeline() as pipe:
-            for key, member in ((keys.tokens, agent.token), (keys.agents, agent.id)):
+            if listed.name != CHILDREN:
                 pipe.zremrangebyscore(key, score, score)
-                pipe.zadd(key, {member: score})
+            pipe.zadd(key, dict.fromkeys(listed.members, score))
             await pipe.execute()
 
 
-async def _put_accounts(directory: "Directory", keys: Keys, world: Any, agent: Any) -> None:  # noqa: ANN401 -- as above
-    if not agent.size:
-        with directory.translated("ZREMRANGEBYSCORE", keys.accounts):
-            await directory.client.zremrangebyscore(keys.accounts, int(agent.id), int(agent.id))
-        return
+async def _put_accounts(directory: "Directory", days: list[date], listed: Any) -> None:  # noqa: ANN401 -- as above
     from ark.accounts.account_list import AccountList
 
-    accounts = AccountList(directory, keys.accounts, agent.id)
-    for start in range(0, agent.size, ACCOUNTS_AT_ONCE):
-        await accounts.add(list(world.accounts(agent, start, start + ACCOUNTS_AT_ONCE)))
-    taken = await accounts.publish()
-    if taken:
-        click.echo(f"{keys.accounts}: {', '.join(taken)} stay with another agent", err=True)
+    keys = [getattr(Keys.of(listed.medium, listed.tenant, day, listed.agent), listed.name) for day in days]
+    drafts = [AccountList(directory, key, listed.agent) for key in keys]
+    size = 0
+    while chunk := list(islice(listed.members, ACCOUNTS_AT_ONCE)):
+        size += len(chunk)
+        for accounts in drafts:
+            await accounts.add(chunk)
+    for key, accounts in zip(keys, drafts, strict=True):
+        if size:
+            taken = await accounts.publish()
+            if taken:
+                click.echo(f"{key}: {', '.join(taken)} stay with another agent", err=True)
+        else:
+            with directory.translated("ZREMRANGEBYSCORE", key):
+                await directory.client.zremrangebyscore(key, int(listed.score), int(listed.score))
+    dates = ", ".join(map(str, days))
+    click.echo(f"{listed.medium} {listed.tenant} agent {listed.agent}: {size} accounts of {dates}", err=True)

@@ -10,7 +10,7 @@ class GdtAdvertisers(GdtHandler):
     path = "advertiser/get"
     table = "tenant_gdt_advertiser_get_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "tenant")
+    source = "developers.e.qq.com, advertiser_get; an agency that names no account gets all of its own"
     by = "agent"
-    page_size = 100
-    reach = 100_000
+    pages, reach = "list_page", 100_000
     fills = "accounts"

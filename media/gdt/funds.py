@@ -10,3 +10,4 @@ class GdtFunds(GdtHandler):
     path = "funds/get"
     table = "tenant_gdt_funds_get_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "fund_type", "tenant")
+    source = "developers.e.qq.com, funds_get; seed 003 §2 (row key)"

@@ -11,4 +11,7 @@ It tests the clients, so it shares no code with them: nothing of ark, handlers o
     answers       what a dialect gives the frame to send
     server        the frame: connections, latency, faults, statistics, /_sim
     gdt*          the dialect of gdt
+    wx, wx_*      wx in the dialect that it shares with gdt
+    wx_b*         wx in WeChat's own dialect
+    jrtt*         the dialect of jrtt
 """

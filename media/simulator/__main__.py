@@ -32,7 +32,9 @@ def main() -> int:
     """Parse, load, serve. Exit codes as Ark's: 78 for a scenario that cannot be used, 69 for a port that is taken."""
     parser = argparse.ArgumentParser(prog="media.simulator", description="The media's side, on loopback.")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
-    parser.add_argument("--scenario", type=Path, help="TOML, or JSON by its suffix; default: three small agents")
+    parser.add_argument(
+        "--scenario", type=Path, help="TOML, or JSON by its suffix; default: a few small agents of each medium"
+    )
     parser.add_argument("--until-eof", action="store_true", help="end when stdin ends: no orphan of a killed parent")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has to be saved

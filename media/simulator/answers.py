@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from media.simulator.scenario import Scenario
 from media.simulator.world import World
 
@@ -16,14 +18,33 @@ class Call(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     now: float
+    repeated: bool = False
+    """Whether a name stands in the query twice; `query` has the last of them."""
 
 
 _FRESH = {"access_token", "nonce", "timestamp"}
 
 
+def parameters(call: Call) -> dict[str, str]:
+    """What its query says, and its body where that is a JSON object: values other than text as JSON."""
+    return _members(call.body) | dict(call.query) if call.body.startswith(b"{") else dict(call.query)
+
+
+def _members(body: bytes) -> dict[str, str]:
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return {name: _text(bytes(value)) for name, value in members.items()}
+    except msgspec.DecodeError:
+        return {}
+
+
+def _text(value: bytes) -> str:
+    return msgspec.json.decode(value, type=str) if value.startswith(b'"') else value.decode()
+
+
 def same_call(call: Call) -> tuple[tuple[str, str], ...]:
     """Its parameters without those that differ between the tries of one call."""
-    return tuple(sorted(item for item in call.query.items() if item[0] not in _FRESH))
+    return tuple(sorted(item for item in parameters(call).items() if item[0] not in _FRESH))
 
 
 class Answer(NamedTuple):
@@ -44,7 +65,7 @@ class Truth(NamedTuple):
     agent: str
     account: str
     variant: str
-    record: Mapping[str, object]
+    record: object
 
 
 class Dialect(Protocol):
@@ -55,6 +76,9 @@ class Dialect(Protocol):
 
     def interface(self, path: str) -> str | None:
         """The interface that a path names, None where the path is not of this medium."""
+
+    def knows(self, call: Call) -> bool:
+        """Whether a call is of one of its agents: asked where two media have the same path."""
 
     def subject(self, call: Call) -> str:
         """Whom a call is about: an account, or the agent where none is named; faults are chosen by it."""

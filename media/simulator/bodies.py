@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 
 class Body(NamedTuple):
-    """An encoded answer and how many rows are in it."""
+    """An encoded answer, how many rows are in it, and its media type."""
 
     content: bytes
     rows: int
+    kind: str = "application/json"
 
 
 class Bodies:

@@ -2,7 +2,7 @@
 
 In place of a good answer:
 
-    code           a body with `code` (and `text` as its message)
+    code           a body with `code` (and `text` as its message), in the medium's envelope
     status         HTTP `status` with `text`, default an HTML page; `headers` beside it (Retry-After)
     body           `text` as the whole body; `headers`
     empty          no body
@@ -14,7 +14,7 @@ In place of a good answer:
     total          total_number and total_page tell `delta` rows, and a page for them, more than there are
     page_info      page tells `delta` pages further on
     repeat_page    the page before it once more, from page 2 on, told as the page asked for
-    other_account  account_id of every row is off by `delta`
+    other_account  the account's id is off by `delta` in every row
     duplicate      the first row stands in the last one's place too (beside it where there is one row only)
     float_ids      every whole number in the rows has a fraction: 1.0
     code_text      the code is text: "0"
@@ -39,12 +39,17 @@ from typing import Any
 
 import msgspec
 
-from media.simulator.answers import Answer, Call, same_call
+from media.simulator.answers import Answer, Call, parameters, same_call
 from media.simulator.scenario import Fault
 from media.simulator.world import Dice
 
 ON_CONNECTION = {"close", "hang", "cut", "reset", "hang_body", "drip", "bomb"}
 QUOTA_HEADER = "X-RateLimit-Remaining"
+ERRCODE = b'{"errcode"'
+"""How WeChat's own envelope begins."""
+REQUEST_ID = b'"request_id":'
+DATA = b'"data":'
+"""What every answer with rows has; a token or a file has not."""
 
 
 class Faults:
@@ -85,7 +90,7 @@ class Faults:
 
 def page_of(call: Call) -> int:
     """Which page a call asks for."""
-    page = call.query.get("page", "1")
+    page = parameters(call).get("page", "1")
     return int(page) if page.isascii() and page.isdigit() else 1
 
 
@@ -100,7 +105,7 @@ def spoiled(fault: Fault, call: Call, answer: Answer) -> Answer:
     """The answer with its fault; those on the connection are the frame's business."""
     if fault.kind in _WHOLE:
         return _WHOLE[fault.kind](fault, answer)
-    if fault.kind in _INSIDE:
+    if fault.kind in _INSIDE and DATA in answer.body:
         tree = msgspec.json.decode(answer.body)
         _INSIDE[fault.kind](fault, call, tree)
         return answer._replace(body=msgspec.json.encode(tree))
@@ -113,8 +118,18 @@ def _request(number: int, call: Call) -> tuple[object, ...]:
 
 def _code(fault: Fault, answer: Answer) -> Answer:
     message = fault.text or f"injected {fault.code}"
-    body = msgspec.json.encode({"code": fault.code, "message": message, "message_cn": message})
+    if answer.body.startswith(ERRCODE):
+        body = msgspec.json.encode({"errcode": fault.code, "errmsg": message})
+    else:
+        body = msgspec.json.encode({"code": fault.code, **_envelope(answer, message)})
     return answer._replace(body=body, code=fault.code)
+
+
+def _envelope(answer: Answer, message: str) -> dict[str, object]:
+    """What stands beside a code: jrtt names the request, gdt says it in two languages."""
+    if REQUEST_ID in answer.body:
+        return {"message": message, "request_id": msgspec.json.decode(answer.body)["request_id"]}
+    return {"message": message, "message_cn": message}
 
 
 def _status(fault: Fault, answer: Answer) -> Answer:
@@ -142,57 +157,99 @@ _WHOLE: dict[str, Callable[[Fault, Answer], Answer]] = {
 
 
 def _no_list(_fault: Fault, _call: Call, tree: Any) -> None:  # noqa: ANN401 -- decoded JSON
-    rows = tree["data"].pop("list", None) or [None]
-    info = tree["data"].setdefault(
-        "page_info", {"page": 1, "page_size": 10, "total_number": len(rows), "total_page": 1}
-    )
-    info["total_number"] = max(info["total_number"], len(rows))
+    if isinstance(tree["data"], list):
+        tree["data"] = {}
+        return
+    rows = _rows(tree) or [None]
+    for name in [name for name, value in tree["data"].items() if isinstance(value, list)]:
+        del tree["data"][name]
+    tree["data"].pop("list", None)
+    if not _infos(tree):
+        tree["data"]["page_info"] = {"page": 1, "page_size": 10, "total_number": len(rows), "total_page": 1}
+    for info in _infos(tree):
+        info["total_number"] = max(info["total_number"], len(rows))
+
+
+def _no_page_info(_fault: Fault, _call: Call, tree: Any) -> None:  # noqa: ANN401
+    if isinstance(tree["data"], dict):
+        tree["data"] = {name: value for name, value in tree["data"].items() if value not in _infos(tree)}
 
 
 def _total(fault: Fault, _call: Call, tree: Any) -> None:  # noqa: ANN401
-    info = tree["data"].get("page_info")
-    if info:
+    for info in _infos(tree):
         info["total_number"] += fault.delta
-        info["total_page"] = -(-info["total_number"] // info["page_size"])
+        if "total_page" in info:
+            info["total_page"] = -(-info["total_number"] // info["page_size"])
 
 
 def _page_info(fault: Fault, _call: Call, tree: Any) -> None:  # noqa: ANN401
-    if "page_info" in tree["data"]:
-        tree["data"]["page_info"]["page"] += fault.delta
+    for info in _infos(tree):
+        if "page" in info:
+            info["page"] += fault.delta
 
 
 def _repeat_page(_fault: Fault, call: Call, tree: Any) -> None:  # noqa: ANN401
-    if "page_info" in tree["data"]:
-        tree["data"]["page_info"]["page"] = page_of(call)
+    for info in _infos(tree):
+        if "page" in info:
+            info["page"] = page_of(call)
 
 
 def _other_account(fault: Fault, _call: Call, tree: Any) -> None:  # noqa: ANN401
-    for row in _rows(tree):
-        if "account_id" in row:
-            row["account_id"] += fault.delta
+    for rows in _lists(tree):
+        for place, row in enumerate(rows):
+            if isinstance(row, int):
+                rows[place] = row + fault.delta
+            else:
+                about = row.get("dimensions", row)
+                name = next((name for name in ("account_id", "advertiser_id", "id") if name in about), None)
+                if name:
+                    about[name] += fault.delta
 
 
 def _duplicate(_fault: Fault, _call: Call, tree: Any) -> None:  # noqa: ANN401
-    rows = _rows(tree)
-    if len(rows) > 1:
-        rows[-1] = rows[0]
-    else:
-        rows.extend(rows[:])
+    for rows in _lists(tree):
+        if len(rows) > 1:
+            rows[-1] = rows[0]
+        else:
+            rows.extend(rows[:])
 
 
 def _float_ids(_fault: Fault, _call: Call, tree: Any) -> None:  # noqa: ANN401
-    for row in _rows(tree):
-        row.update({name: float(value) for name, value in row.items() if type(value) is int})
+    for rows in _lists(tree):
+        for place, row in enumerate(rows):
+            if isinstance(row, int):
+                rows[place] = float(row)
+            else:
+                row.update({name: float(value) for name, value in row.items() if type(value) is int})
+
+
+def _lists(tree: Any) -> list[Any]:  # noqa: ANN401
+    """Every list of rows: the data itself, what it holds, or the one record that it is."""
+    data = tree["data"]
+    if isinstance(data, list):
+        return [data]
+    lists = [value for value in data.values() if isinstance(value, list)]
+    return lists or ([] if "list" in data or _infos(tree) else [[data]])
 
 
 def _rows(tree: Any) -> Any:  # noqa: ANN401
-    return tree["data"].get("list") or []
+    return next(iter(_lists(tree)), [])
+
+
+def _infos(tree: Any) -> list[Any]:  # noqa: ANN401
+    """What tells how many rows there are, by page or by cursor."""
+    data = tree["data"]
+    if not isinstance(data, dict):
+        return []
+    return [value for value in data.values() if isinstance(value, dict) and "total_number" in value]
 
 
 _INSIDE: dict[str, Callable[[Fault, Call, Any], None]] = {
-    "no_data": lambda _fault, _call, tree: tree.pop("data"),
-    "no_page_info": lambda _fault, _call, tree: tree["data"].pop("page_info", None),
-    "code_text": lambda _fault, _call, tree: tree.update(code=str(tree["code"])),
+    "no_data": lambda _fault, _call, tree: tree.pop("data", None),
+    "no_page_info": _no_page_info,
+    "code_text": lambda _fault, _call, tree: tree.update(
+        {name: str(tree[name]) for name in ("code", "errcode") if name in tree}
+    ),
     "no_list": _no_list,
     "total": _total,
     "page_info": _page_info,

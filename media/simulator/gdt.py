@@ -10,11 +10,15 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from media.simulator import gdt_params as params
+from media.simulator import scenario as scenarios
 from media.simulator.answers import Answer, Call, Truth, same_call
 from media.simulator.bodies import Bodies, Body
 from media.simulator.gdt_data import GdtData
-from media.simulator.gdt_pages import REPORTS, Page, Pages
+from media.simulator.gdt_desk import Page
+from media.simulator.gdt_pages import Pages
 from media.simulator.gdt_params import RefusedError
+from media.simulator.gdt_reports import REPORTS
+from media.simulator.gdt_truth import PATHS, Truths
 from media.simulator.nonces import Nonces
 from media.simulator.quota import Meter, RowQuota
 from media.simulator.scenario import Quotas, Scenario
@@ -27,6 +31,7 @@ MOST_NONCE = 32
 QUOTA_CODES = {"minute": 11017, "day": 11018}
 ROW_QUOTA_CODE = 30104
 REFUSALS = {*QUOTA_CODES.values(), ROW_QUOTA_CODE}
+POSTED = {"async_reports/add"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -35,26 +40,39 @@ class Gdt:
     """gdt as one scenario has it, with its state: tokens, nonces, counters."""
 
     name = "gdt"
+    account_type = "ACCOUNT_TYPE_QQ"
+    pages: type[Pages] = Pages
+    data: type[GdtData] = GdtData
+    paths: Mapping[str, str] = PATHS
+    foreign: tuple[str, ...] = ("wechat_",)
+    """How interfaces begin that are at the same addresses but of another medium."""
 
     def __init__(self, scenario: Scenario, now: float) -> None:
         self._scenario = scenario
-        self._gdt = gdt = scenario.gdt
+        self._gdt = gdt = self.section(scenario)
         self._start = now
         self.world = World(scenario.seed, self.name, gdt.agents)
-        self._pages = Pages(self.world, GdtData(scenario.seed, gdt), gdt)
+        data = self.data(scenario.seed, gdt, self.name)
+        self._pages = self.pages(self.world, data, gdt)
+        self._truths = Truths(self.world, data, self._pages.money, self._pages.levels, self.paths)
         self._tokens = TokenStore(self.world, gdt.tokens, scenario.seed, now)
         self._nonces = Nonces(gdt.nonces.tolerance, gdt.nonces.limit)
         self._meters: dict[tuple[str, str], Meter] = {}
         self._row_quotas: dict[tuple[str, str], RowQuota] = {}
         self._bodies = Bodies(gdt.report_cache)
-        self._traces = Dice(scenario.seed, f"gdt traces {now}")
+        self._traces = Dice(scenario.seed, f"{self.name} traces {now}")
         self._answered = 0
         self._apps = {agent.app for agent in self.world.agents}
 
+    def section(self, scenario: Scenario) -> scenarios.Gdt:
+        """Its part of the scenario."""
+        return scenario.gdt
+
     def changed(self, scenario: Scenario, now: float) -> "Gdt":
         """The same medium under another scenario; what did not change goes on counting."""
-        new = Gdt(scenario, now)
-        was, will = self._gdt, scenario.gdt
+        new: Gdt = type(self)(scenario, now)
+        was, will = self._gdt, new._gdt
+        new._pages.tasks.made = self._pages.tasks.made
         if (self._scenario.seed, was.agents, was.tokens) == (scenario.seed, will.agents, will.tokens):
             new._tokens = self._tokens
         if was.nonces == will.nonces:
@@ -66,8 +84,13 @@ class Gdt:
 
     def interface(self, path: str) -> str | None:
         if path.startswith(VERSIONS):
-            return path[len(VERSIONS[0]) :]
+            named = path[len(VERSIONS[0]) :]
+            return None if named.startswith(self.foreign) else named
         return OAUTH if path == f"/{OAUTH}" else None
+
+    def knows(self, call: Call) -> bool:
+        names = ("refresh_token", "authorization_code") if call.interface == OAUTH else ("access_token",)
+        return any(self._tokens.knows(call.query.get(name, "")) for name in names)
 
     def subject(self, call: Call) -> str:
         if "account_id" in call.query:
@@ -89,11 +112,12 @@ class Gdt:
             message = f"{error} trace_id: {trace}" if error.code == ROW_QUOTA_CODE else str(error)
             refusal = _encode({"code": error.code, "message": message, "message_cn": message})
             return Answer(refusal, headers, error.code, refused=error.code in REFUSALS)
+        headers["Content-Type"] = body.kind
         return Answer(body.content, headers, rows=body.rows)
 
     def truth(self, interface: str, query: Mapping[str, str], now: float) -> Iterator[Truth]:
         try:
-            yield from self._pages.truth(interface, query, now)
+            yield from self._truths.told(interface, query, now)
         except RefusedError as error:
             raise ValueError(str(error)) from error
 
@@ -121,7 +145,7 @@ class Gdt:
         }
 
     def _served(self, call: Call, headers: dict[str, str]) -> Body:
-        if call.interface not in self._pages.served or call.method != "GET":
+        if call.interface not in self._pages.served or call.method != ("POST" if call.interface in POSTED else "GET"):
             raise RefusedError(12007, "unknown interface or wrong method")
         agent = self._caller(call)
         self._spend(agent.app, call, headers)
@@ -146,7 +170,9 @@ class Gdt:
 
     def _made(self, call: Call, agent: Agent) -> Body:
         page = self._pages.served[call.interface](call, agent)
-        return Body(_success(self._listed(page)), len(page.rows))
+        if isinstance(page, bytes):
+            return Body(page, 0, "text/csv")
+        return Body(_success(self._listed(page)), len(page.rows or ()))
 
     def _caller(self, call: Call) -> Agent:
         query = call.query
@@ -197,6 +223,8 @@ class Gdt:
         return self._row_quotas.setdefault(key, RowQuota(self._gdt.rows.size, self._gdt.rows.window, self._start))
 
     def _listed(self, page: Page) -> Mapping[str, object]:
+        if page.rows is None:
+            return page.beside
         if page.rows or self._gdt.empty_list == "list":
             return {"list": page.rows, **page.beside}
         return page.beside if self._gdt.empty_list == "absent" else {"list": None, **page.beside}
@@ -213,7 +241,7 @@ class Gdt:
             grant = self._tokens.authorize(credential, call.now)
         except TokenRefusedError as error:
             raise RefusedError(_OAUTH_CODES[kind, error.kind], f"{kind} is {error.kind}") from None
-        return {**_granted(grant, call.now), "authorizer_info": _authorizer(grant.agent)}
+        return {**_granted(grant, call.now), "authorizer_info": _authorizer(grant.agent, self.account_type)}
 
 
 _OAUTH_CODES = {
@@ -237,13 +265,13 @@ def _granted(grant: Grant, now: float) -> dict[str, object]:
     }
 
 
-def _authorizer(agent: Agent) -> dict[str, object]:
+def _authorizer(agent: Agent, account_type: str) -> dict[str, object]:
     return {
         "account_uin": 100_000_000 + agent.slot,
         "account_id": int(agent.id),
         "scope_list": ["ads_management", "ads_insights", "account_management"],
         "wechat_account_id": "",
         "account_role_type": "ACCOUNT_ROLE_TYPE_AGENCY",
-        "account_type": "ACCOUNT_TYPE_QQ",
+        "account_type": account_type,
         "role_type": "ROLE_TYPE_ROOT",
     }

@@ -5,18 +5,19 @@ and the hours of a day agree with each other.
 """
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from itertools import accumulate
 from typing import NamedTuple
 
-from media.simulator.scenario import Gdt
+from media.simulator.scenario import Delivering
 from media.simulator.world import Agent, Dice
 
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 TIME_LINES = ("REQUEST_TIME", "REPORTING_TIME", "ACTIVE_TIME")
 
 FUND_TYPES = ("FUND_TYPE_CASH", "FUND_TYPE_GIFT", "FUND_TYPE_SHARED", "FUND_TYPE_CREDIT_ROLL")
+TRADE_TYPES = ("PAY", "CHARGE", "TRANSFER_BACK", "EXPIRE")
 SITE_SETS = ("SITE_SET_MOBILE_UNION", "SITE_SET_WECHAT", "SITE_SET_QZONE", "SITE_SET_TENCENT_NEWS")
 OBJECT_TYPES = ("PROMOTED_OBJECT_TYPE_APP_ANDROID", "PROMOTED_OBJECT_TYPE_APP_IOS", "PROMOTED_OBJECT_TYPE_ECOMMERCE")
 CITIES = ("杭州", "深圳", "北京", "上海", "成都")
@@ -32,6 +33,7 @@ class Ad(NamedTuple):
     site_set: str
     promoted_object_type: str
     promoted_object_id: str
+    campaign_type: str
 
 
 class Delivery(NamedTuple):
@@ -46,16 +48,29 @@ class Delivery(NamedTuple):
     amount: int
 
 
-class GdtData:
-    """The numbers of one seed and scenario."""
+class Statement(NamedTuple):
+    """Money that moved in or out of one fund, in fen; `time` in seconds since 1970."""
 
-    def __init__(self, seed: int, gdt: Gdt) -> None:
+    trade_type: str
+    time: int
+    amount: int
+    balance: int
+
+
+class GdtData:
+    """The numbers of one seed and scenario; those of another medium under its `name`."""
+
+    fund_types: tuple[str, ...] = FUND_TYPES
+    site_sets: tuple[str, ...] = SITE_SETS
+    campaign_types: tuple[str, ...] = ("CAMPAIGN_TYPE_NORMAL",)
+
+    def __init__(self, seed: int, gdt: Delivering, name: str = "gdt") -> None:
         self._gdt = gdt
-        self._funds = Dice(seed, "gdt funds")
-        self._accounts = Dice(seed, "gdt advertiser")
-        self._inactive = Dice(seed, "gdt inactive")
-        self._ids = Dice(seed, "gdt objects")
-        self._days = Dice(seed, "gdt delivery")
+        self._funds = Dice(seed, f"{name} funds")
+        self._accounts = Dice(seed, f"{name} advertiser")
+        self._inactive = Dice(seed, f"{name} inactive")
+        self._ids = Dice(seed, f"{name} objects")
+        self._days = Dice(seed, f"{name} delivery")
         weights = gdt.objects.weights or (1.0,) * len(gdt.objects.ads)
         self._steps = [step / sum(weights) for step in accumulate(weights)]
 
@@ -63,17 +78,34 @@ class GdtData:
         """Its funds: one to four kinds; the last kind may be empty."""
         dice = self._funds.roll(account)
         rows = []
-        for place in range(1 + dice[0] % len(FUND_TYPES)):
+        for place in range(1 + dice[0] % len(self.fund_types)):
             balance = (
                 int.from_bytes(dice[4 * place + 1 : 4 * place + 5], "big") % 90_000_000 if dice[24 + place] % 8 else 0
             )
             rows.append({
-                "fund_type": FUND_TYPES[place],
+                "fund_type": self.fund_types[place],
                 "balance": balance,
                 "fund_status": "FUND_STATUS_NORMAL" if balance else "FUND_STATUS_NOT_ENOUGH",
                 "realtime_cost": balance // 1000 % 50_000,
             })  # fmt: skip
         return rows
+
+    def statements(self, account: str, fund_type: str, day: date) -> list[Statement]:
+        """What moved one of its funds on one day: nearly always a payment, the rarer kinds now and then."""
+        if all(row["fund_type"] != fund_type for row in self.funds(account)):
+            return []
+        dice = self._funds.roll(account, fund_type, day.toordinal())
+        midnight = int(datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).timestamp())
+        return [
+            Statement(
+                trade,
+                midnight + 20_000 * place + dice[4 * place + 1],
+                1 + int.from_bytes(dice[4 * place + 2 : 4 * place + 4], "big") * 10,
+                int.from_bytes(dice[16:20], "big") % 90_000_000,
+            )
+            for place, trade in enumerate(TRADE_TYPES)
+            if dice[4 * place] < (240, 80, 16, 8)[place]
+        ]
 
     def inactive(self, account: str) -> bool:
         """Whether it refuses everything but being listed."""
@@ -95,13 +127,21 @@ class GdtData:
             "mdm_id": 1000 + dice[2],
         }
 
+    def told(self, path: str, agent: Agent, account: str, _day: date, _now: float) -> Sequence[Mapping[str, object]]:
+        """The records of an interface that serves what is known of an account."""
+        return [self.advertiser(agent, account)] if path == "advertiser/get" else self.funds(account)
+
+    def beside(self, _agent: Agent, _account: str) -> Mapping[str, str]:
+        """What a report tells about an account beside its id."""
+        return {}
+
     def ads(self, account: str) -> list[Ad]:
         """Its ads, in the order of their making."""
         objects = self._gdt.objects
         ads = []
         campaign = adgroup = -1
         campaign_id = adgroup_id = 0
-        object_type = object_id = ""
+        object_type = object_id = campaign_type = ""
         for number in range(self._size(account)):
             if number // objects.per_adgroup != adgroup:
                 adgroup = number // objects.per_adgroup
@@ -111,9 +151,10 @@ class GdtData:
                     campaign_id = self._id(account, "campaign", campaign)
                     object_type = OBJECT_TYPES[campaign_id % len(OBJECT_TYPES)]
                     object_id = str(1_105_000_000 + campaign % 3)
+                    campaign_type = self.campaign_types[campaign_id % len(self.campaign_types)]
             ad_id = self._id(account, "ad", number)
-            site_set = SITE_SETS[ad_id % len(SITE_SETS)]
-            ads.append(Ad(ad_id, adgroup_id, campaign_id, site_set, object_type, object_id))
+            site_set = self.site_sets[ad_id % len(self.site_sets)]
+            ads.append(Ad(ad_id, adgroup_id, campaign_id, site_set, object_type, object_id, campaign_type))
         return ads
 
     def day(self, ad: Ad, day: date, time_line: str, now: float) -> Delivery | None:

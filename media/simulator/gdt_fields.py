@@ -172,5 +172,26 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     "adgroups/get": _types(_ADGROUPS),
     "ads/get": _types(_ADS),
     "adcreatives/get": _types(_ADCREATIVES),
+    "fund_statements_daily/get": _types({"int": "amount time", "str": "trade_type description fund_type"}),
+    "fund_statements_detailed/get": _types(
+        {
+            "int": "account_id balance time amount",
+            "str": "external_bill_no trade_type_ext description fund_type",
+        }
+    ),
+    "realtime_cost/get": _types({"int": "campaign_id adgroup_id cost"}),
+    "agency/get": _types({"int": "account_id", "str": "corporation_name"}),
+    "agency_realtime_cost/get": _types({"int": "cost caculate_time", "str": "fund_type"}),
+    "async_reports/get": _types({"int": "task_id created_time", "str": "task_name status", "object": "result"}),
+    "wechat_advertiser/get": _types({"int": "account_id", "str": "wechat_account_id"}),
+    "wechat_funds/get": _types({"str": "fund_type", "int": "balance", "object": "credit_roll_spec"}),
+    "wechat_agency/get": _types(
+        {
+            "int": "account_id",
+            "str": "wechat_account_id wechat_account_name corporation_name",
+            "object": "advertiser_info_spec",
+        }
+    ),
+    "wechat_daily_cost/get": _types({"int": "account_id cost", "str": "wechat_account_id date"}),
 }
 """Endpoint -> field -> type."""

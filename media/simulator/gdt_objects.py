@@ -53,7 +53,7 @@ def _campaign(ad: Ad, made: int) -> Record:
         "campaign_id": ad.campaign_id,
         "campaign_name": f"campaign-{ad.campaign_id}",
         "configured_status": _status(ad.campaign_id),
-        "campaign_type": "CAMPAIGN_TYPE_NORMAL",
+        "campaign_type": ad.campaign_type,
         "promoted_object_type": ad.promoted_object_type,
         "daily_budget": ad.campaign_id % 100 * 10_000,
         "speed_mode": "SPEED_MODE_STANDARD",

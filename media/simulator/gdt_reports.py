@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from media.simulator.gdt_data import Ad, Delivery, GdtData, total_of
 from media.simulator.gdt_fields import FIELDS
 from media.simulator.world import Dice
 
+REPORTS = ("daily_reports/get", "hourly_reports/get")
 LEVELS = {
     "REPORT_LEVEL_ADVERTISER": (),
     "REPORT_LEVEL_CAMPAIGN": ("campaign_id",),
@@ -64,6 +66,8 @@ class Query(NamedTuple):
     filtering: tuple[Condition, ...] = ()
     order_by: tuple[tuple[str, bool], ...] = ()
     """Fields to sort by, each with whether it descends."""
+    beside: Mapping[str, Value] = MappingProxyType({})
+    """What every row tells about the account beside its id."""
 
 
 class Group(NamedTuple):
@@ -82,7 +86,7 @@ def grouped(data: GdtData, query: Query, now: float) -> list[Group]:
         place = tuple(keys[name] for name in query.group_by)
         if place not in sums:
             sums[place] = []
-            about[place] = {"account_id": int(query.account), **{name: keys[name] for name in told}}
+            about[place] = {"account_id": int(query.account), **query.beside, **{name: keys[name] for name in told}}
         sums[place].append(delivery)
     totals = ((place, total_of(parts)) for place, parts in sums.items())
     return _ordered([Group(about[place], total) for place, total in totals if total], query)

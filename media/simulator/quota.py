@@ -32,6 +32,10 @@ class Counter:
         if now >= self._shut_until:
             self._shut_until = now + self.quota.penalty
 
+    def shut_for(self, now: float) -> float:
+        """How many seconds a refusal keeps it shut from now on."""
+        return max(0.0, self._shut_until - now)
+
     def used(self, _now: float) -> float:
         """Calls that count now, those of strangers too."""
         return 0.0

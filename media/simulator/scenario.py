@@ -12,6 +12,10 @@ account_ids = ["10707125"]        # and these
 [gdt.quota.minute]
 size = 6000
 
+[[jrtt.agents]]
+children = 12                     # second-generation agents of this first-generation agent
+child_accounts = 300
+
 [[gdt.faults]]
 kind = "status"
 status = 502
@@ -74,6 +78,26 @@ class Agents(_Part, frozen=True):
             raise ValueError("id, token and account_ids need count = 1")
 
 
+class JrttAgents(Agents, frozen=True):
+    """First-generation agents of jrtt, each with `children` second-generation agents of `child_accounts` accounts each.
+
+    A `child_tokens` share of the children, the first of them, hold an own token; the token of the first generation is
+    good for all. `parent` names a first-generation agent instead: then these agents are second-generation agents of it,
+    with a token only where `token` gives one.
+    """
+
+    app: str = "1660000000000001"
+    children: Annotated[int, Meta(ge=0, le=512)] = 0
+    child_accounts: Annotated[int, Meta(ge=0, le=MAX_GENERATED)] = 20
+    child_tokens: Share = 0.5
+    parent: IdOrNone = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.parent and self.children:
+            raise ValueError("children: a second-generation agent has none; leave out children or parent")
+
+
 class Objects(_Part, frozen=True):
     """How many ads an account has: one of `ads` by `weights` (default: equal), or exactly what `of` says for it.
 
@@ -92,6 +116,17 @@ class Objects(_Part, frozen=True):
     def __post_init__(self) -> None:
         if self.weights and (len(self.weights) != len(self.ads) or not sum(self.weights)):
             raise ValueError("weights must be as many as ads, not all 0")
+
+
+class JrttObjects(Objects, frozen=True):
+    """Objects of jrtt: an ad has `creatives`, a campaign `per_campaign` ads; there are no adgroups."""
+
+    creatives: Annotated[int, Meta(ge=1)] = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.per_adgroup != Objects().per_adgroup:
+            raise ValueError("per_adgroup: jrtt has no adgroups; it has creatives and per_campaign")
 
 
 class Quota(_Part, frozen=True):
@@ -136,10 +171,14 @@ class Latency(_Part, frozen=True):
 
 
 class Tokens(_Part, frozen=True):
-    """Life of the tokens in seconds; `rotate`: a refresh kills the old refresh token and the old access token."""
+    """Life of the tokens in seconds; `rotate`: a refresh kills the old refresh token and the old access token.
+
+    `code_life`: an authorization code is good for so long after the simulator's start, 0 = for ever.
+    """
 
     life: Seconds = 86400
     refresh_life: Seconds = 2592000
+    code_life: Seconds = 0
     rotate: bool = False
     secret: str = "SECRET"  # noqa: S105 -- the client secret that the simulated medium expects
 
@@ -195,30 +234,85 @@ class Medium(_Part, frozen=True):
     faults: tuple[Fault, ...] = ()
 
 
-class Gdt(Medium, frozen=True):
-    """gdt. `today` sets the world's date: only with it, history limits hold (365 and 90 days).
+class Delivering(Medium, frozen=True):
+    """A medium whose numbers depend on the date. `today` sets the world's date.
 
     `growing`: today's values grow with the hour, yesterday is incomplete before 08:00, conversions are restated for a
-    week; the truth then changes with the clock. `empty_list`: how an answer without rows spells its list.
-    `report_cache`: bytes of encoded reports kept for the same call again (not while growing).
+    week; the truth then changes with the clock.
+    """
+
+    today: DayOrNone = ""
+    growing: bool = False
+
+
+class Gdt(Delivering, frozen=True):
+    """gdt. Only where `today` is set, history limits hold (365 and 90 days).
+
+    `empty_list`: how an answer without rows spells its list. `report_cache`: bytes of encoded reports kept for the same
+    call again (not while growing). `task_seconds`: how long an asynchronous report takes.
     """
 
     quota: Quotas = Quotas(minute=Quota(size=6000), day=Quota(size=1_000_000, window=86400))
     nonces: Nonces = Nonces()
     rows: RowQuota = RowQuota()
     report_page_size: Natural = 1000
-    today: DayOrNone = ""
-    growing: bool = False
     report_cache: Natural = 64 << 20
     empty_list: Literal["list", "null", "absent"] = "list"
+    task_seconds: Seconds = 0
+
+
+class Wx(Gdt, frozen=True):
+    """wx in the dialect it shares with gdt: the same addresses, its own agents, tokens and numbers."""
+
+
+class WxB(Delivering, frozen=True):
+    """wx in WeChat's own dialect: every account has its own token; an agent is a service provider, its `token` its key.
+
+    `service_provider`: every call needs an agency_token, signed with that key. Quotas are per account and interface.
+    """
+
+    agents: tuple[Agents, ...] = ()
+    tokens: Tokens = Tokens(life=7200)
+    quota: Quotas = Quotas(minute=Quota(size=600), day=Quota(size=20_000, window=86400))
+    nonces: Nonces = Nonces()
+    service_provider: bool = False
+
+
+class Jrtt(Delivering, frozen=True):
+    """jrtt. `qps`: calls a second of one (app, path), 0 = unlimited; `qps_of` for single paths.
+
+    `throttle`: how a call too many is refused: 40100 as in 2020, or 40110 with headers, and nothing for `retry_in`
+    seconds. `inactive_code`: how an inactive account is refused. `creative_report_limit`: a creative report has no more
+    rows and does not say so. `creative_page_size`: the largest page of creatives, 100 since 2022. `report_cache`: bytes
+    of encoded reports kept for the same call again (not while growing).
+    """
+
+    agents: tuple[JrttAgents, ...] = (JrttAgents(count=2, children=2),)
+    objects: JrttObjects = JrttObjects()
+    tokens: Tokens = Tokens(rotate=True, code_life=600)
+    qps: Natural = 50
+    qps_of: Mapping[str, Natural] = {}
+    throttle: Literal["40100", "40110"] = "40100"
+    retry_in: Natural = 30
+    inactive_code: Literal[40002, 40300] = 40002
+    creative_report_limit: Natural = 5000
+    creative_page_size: Annotated[int, Meta(ge=1, le=1000)] = 100
+    report_cache: Natural = 64 << 20
+
+    def __post_init__(self) -> None:
+        if self.quota != Quotas() or self.quota_of:
+            raise ValueError("quota: the medium counts calls a second; the keys are qps and qps_of")
 
 
 class Scenario(_Part, frozen=True):
-    """Everything, from one seed."""
+    """Everything, from one seed. Where some media are named, the others have no agents."""
 
     seed: Natural = 20200531
     dates: tuple[Day, ...] = ()
     gdt: Gdt = Gdt()
+    wx: Wx = Wx()
+    wx_b: WxB = WxB()
+    jrtt: Jrtt = Jrtt()
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -239,10 +333,15 @@ class Scenario(_Part, frozen=True):
 
     @classmethod
     def _convert(cls, tree: object) -> Self:
+        if isinstance(tree, dict) and MEDIA & tree.keys():
+            tree = {medium: {"agents": []} for medium in MEDIA} | tree
         try:
             return msgspec.convert(tree, cls)
         except msgspec.ValidationError as error:
             raise ScenarioError(str(error)) from error
+
+
+MEDIA = {"gdt", "wx", "wx_b", "jrtt"}
 
 
 def _decode(text: bytes, *, json: bool) -> object:

@@ -8,9 +8,17 @@ Beside the media's own paths:
                              [&group_by=["…"]]
                              JSON lines {"tenant","agent","account","variant","record"}: every record of that day as it
                              will be served, faults aside. `record` has all fields that are served, or those asked for.
-                             gdt: advertisers, funds, campaigns, adgroups, ads, adcreatives, and daily_report_ and
-                             hourly_report_ with advertiser, campaign, adgroup, ad, promoted_object; these in all three
-                             time lines (variant `time_line=…`), grouped by date or hour and the level's id.
+                             gdt: advertisers, funds, fund_statements_daily (variant `fund_type=…`), realtime_cost
+                             (today only; ADVERTISER or [&level=]), campaigns, adgroups, ads, adcreatives, and
+                             daily_report_ and hourly_report_ with advertiser, campaign, adgroup, ad, promoted_object;
+                             these in all three time lines (variant `time_line=…`), grouped by date or hour and the
+                             level's id.
+                             wx: as gdt, without realtime_cost and promoted_object, with agency and daily_cost; wx.b.:
+                             advertiser, funds, daily_report_campaign, daily_report_adgroup, realtime_cost (CAMPAIGN or
+                             [&level=]), campaigns, adgroups, ads, adcreatives.
+                             jrtt: child_agents, accounts, child_accounts (bare ids), account_info, fund, agent_fund,
+                             child_fund, fund_daily_stat, report_agent, report_ with advertiser, campaign, ad, creative,
+                             integrated, campaigns, ads, creatives; more of its query: `media.simulator.jrtt_truth`.
     GET    /_sim/directory   JSON lines: every agent with its tenant, number of accounts, tokens
     GET    /_sim/accounts    ?medium=gdt&agent=1050262: JSON lines of its account ids
     GET    /_sim/scenario    the scenario as it is, JSON
@@ -31,10 +39,13 @@ from media.simulator import delivery
 from media.simulator.answers import Answer, Call, Dialect
 from media.simulator.faults import ON_CONNECTION, Faults, bent, spoiled
 from media.simulator.gdt import Gdt
+from media.simulator.jrtt import Jrtt
 from media.simulator.scenario import Fault, Latency, Medium, Scenario, ScenarioError
 from media.simulator.stats import Stats
+from media.simulator.wx import Wx
+from media.simulator.wx_b import WxB
 
-DIALECTS: tuple[Callable[[Scenario, float], Dialect], ...] = (Gdt,)
+DIALECTS: tuple[Callable[[Scenario, float], Dialect], ...] = (Gdt, Wx, WxB, Jrtt)
 LINES_AT_ONCE = 200
 LONGEST_LINE = 1 << 16
 """All fields of a report by name make 10 KB of URL."""
@@ -103,13 +114,20 @@ class Simulator:
             return await self._sim(request, path)
         self._stats.enter()
         try:
-            for room in self._rooms:
-                interface = room.dialect.interface(path)
-                if interface is not None:
-                    body = await request.read() if request.can_read_body else b""
-                    parameters = dict(parse_qsl(query, keep_blank_values=True))
-                    call = Call(interface, request.method, parameters, request.headers, body, self._clock())
-                    return await self._answered(request, room, call)
+            named = {room: room.dialect.interface(path) for room in self._rooms}
+            meant = [(room, interface) for room, interface in named.items() if interface is not None]
+            if meant:
+                body = await request.read() if request.can_read_body else b""
+                pairs = parse_qsl(query, keep_blank_values=True)
+                parameters = dict(pairs)
+                repeated = len(pairs) > len(parameters)
+                now = self._clock()
+                calls = [
+                    (room, Call(interface, request.method, parameters, request.headers, body, now, repeated))
+                    for room, interface in meant
+                ]
+                room, call = next((each for each in calls if each[0].dialect.knows(each[1])), calls[0])
+                return await self._answered(request, room, call)
         finally:
             self._stats.leave()
         self._stats.unknown += 1
@@ -156,7 +174,7 @@ class Simulator:
         return _document({})
 
     async def _told_truth(self, request: web.BaseRequest) -> web.StreamResponse:
-        medium, _, interface = request.query["interface"].partition(".")
+        medium, _, interface = request.query["interface"].replace("wx.b.", "wx_b.", 1).partition(".")
         records = self._room(medium).dialect.truth(interface, request.query, self._clock())
         return await _streamed(request, (record._asdict() for record in records))
 

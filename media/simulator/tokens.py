@@ -1,5 +1,6 @@
 """Access and refresh tokens of the agents: who holds what, until when."""
 
+import math
 from typing import NamedTuple
 
 from media.simulator.scenario import Tokens
@@ -29,12 +30,15 @@ class TokenStore:
 
     def __init__(self, world: World, tokens: Tokens, seed: int, start: float) -> None:
         self._tokens = tokens
-        self._dice = Dice(seed, "tokens")
+        self._dice = Dice(seed, f"{world.medium} tokens")
         self._by_access: dict[str, Grant] = {}
         self._by_refresh: dict[str, Grant] = {}
         self._by_code: dict[str, Agent | None] = {}
         self._issued = 0
+        self._codes_end = start + tokens.code_life if tokens.code_life else math.inf
         for agent in world.agents:
+            if not agent.token:
+                continue
             begun = start - agent.token_age
             self._keep(
                 Grant(agent, agent.token, begun + tokens.life, self.refresh_token(agent), begun + tokens.refresh_life)
@@ -58,6 +62,10 @@ class TokenStore:
             raise TokenRefusedError("expired")
         return grant.agent
 
+    def knows(self, credential: str) -> bool:
+        """Whether it is an access token, a refresh token or an authorization code of these agents, good or not."""
+        return credential in self._by_access or credential in self._by_refresh or credential in self._by_code
+
     def authorize(self, code: str, now: float) -> Grant:
         """A new grant for an authorization code. Raises TokenRefusedError."""
         if code not in self._by_code:
@@ -65,6 +73,8 @@ class TokenStore:
         agent = self._by_code[code]
         if agent is None:
             raise TokenRefusedError("used")
+        if now >= self._codes_end:
+            raise TokenRefusedError("expired")
         self._by_code[code] = None
         return self._issue(agent, "", now)
 

@@ -1,20 +1,21 @@
 """Tenants, agents and accounts, as pure functions of the seed: nothing is kept per account.
 
 An account's place is (agent, index). Generated ids are a keyed permutation of all places: they are unique, have 8 to 10
-digits in no order (every salt is met), and the way back from an id to its place is a computation, not a table. Accounts
-that the scenario names come first in their agent.
+digits (jrtt: 16) in no order (every salt is met), and the way back from an id to its place is a computation, not a
+table. Accounts that the scenario names come first in their agent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from media.simulator.scenario import Agents, Scenario, ScenarioError
+from media.simulator.scenario import Agents, JrttAgents, Scenario, ScenarioError
 
 _INDEX_BITS = 20  # generated accounts of one agent, scenario.MAX_GENERATED
 _HALF = 15  # the permutation works on two halves: 2**10 agents x 2**20 accounts
 _MASK = (1 << _HALF) - 1
-_FIRST_ID = 10_000_000
+_FIRST_IDS = {"": (1_000_000, 10_000_000), "jrtt": (1_650_000_000_000_000, 1_664_000_000_000_000)}
+"""Medium -> where the ids of its agents and those of its accounts begin."""
 
 
 class Agent(NamedTuple):
@@ -28,6 +29,13 @@ class Agent(NamedTuple):
     token_age: float
     named: tuple[str, ...]
     generated: int
+    parent: str = ""
+    """Its first-generation agent, where it is of the second generation."""
+
+    @property
+    def generation(self) -> Literal["one", "child"]:
+        """Agents that stand below another are of the second generation."""
+        return "child" if self.parent else "one"
 
     @property
     def size(self) -> int:
@@ -55,13 +63,16 @@ class Dice:
 class World:
     """The agents of one medium and their accounts."""
 
-    def __init__(self, seed: int, medium: str, groups: tuple[Agents, ...]) -> None:
+    def __init__(self, seed: int, medium: str, groups: Sequence[Agents]) -> None:
+        self.medium = medium
         dice = Dice(seed, f"{medium} agents")
         self._keys = [int.from_bytes(Dice(seed, f"{medium} accounts").roll(turn)[:4], "big") | 1 for turn in range(4)]
-        self.agents = tuple(_agents(dice, groups))
+        first_agent, self._first_account = _FIRST_IDS.get(medium, _FIRST_IDS[""])
+        self.agents = tuple(_agents(dice, groups, first_agent))
         if len(self.agents) > 1 << (2 * _HALF - _INDEX_BITS):
             raise ScenarioError(f"{len(self.agents)} agents: 1024 at most")
         self.by_id = {agent.id: agent for agent in self.agents}
+        self.children = _children(self.agents)
         self._named = {account: (agent, i) for agent in self.agents for i, account in enumerate(agent.named)}
         self._refuse_clashes()
 
@@ -70,7 +81,7 @@ class World:
         if index < len(agent.named):
             return agent.named[index]
         place = agent.slot << _INDEX_BITS | index - len(agent.named)
-        return str(_FIRST_ID + self._permuted(place))
+        return str(self._first_account + self._permuted(place))
 
     def accounts(self, agent: Agent, start: int = 0, stop: int | None = None) -> Iterator[str]:
         """The ids of one agent, those of its places start <= index < stop."""
@@ -83,7 +94,8 @@ class World:
         return named[0] if named else self._generated(account)
 
     def _generated(self, account: str) -> Agent | None:
-        number = int(account) - _FIRST_ID if account.isascii() and account.isdigit() and account[0] != "0" else -1
+        known = account.isascii() and account.isdigit() and account[0] != "0"
+        number = int(account) - self._first_account if known else -1
         if not 0 <= number < 1 << 2 * _HALF:
             return None
         place = self._restored(number)
@@ -121,28 +133,56 @@ def _scramble(half: int, key: int) -> int:
     return (mixed ^ mixed >> 13) & _MASK
 
 
-def _agents(dice: Dice, groups: tuple[Agents, ...]) -> Iterator[Agent]:
+def _agents(dice: Dice, groups: Sequence[Agents], first_id: int) -> list[Agent]:
+    """The agents of all groups, then the children of those that have some."""
     taken = {group.id for group in groups}
-    slot = 0
-    for group in groups:
-        for _ in range(group.count):
-            yield Agent(
-                slot,
-                group.tenant,
-                group.app,
-                group.id or _fresh_id(dice, slot, taken),
-                group.token or dice.roll("token", slot)[:16].hex(),
-                group.token_age,
-                group.account_ids,
-                group.accounts,
-            )
-            slot += 1
+    each = [group for group in groups for _ in range(group.count)]
+    agents = [_agent(dice, slot, group, _fresh_id(dice, slot, taken, first_id)) for slot, group in enumerate(each)]
+    for agent, group in list(zip(agents, each, strict=True)):
+        if isinstance(group, JrttAgents):
+            for number in range(group.children):
+                slot = len(agents)
+                child = agent._replace(slot=slot, id=_fresh_id(dice, slot, taken, first_id), parent=agent.id)
+                token = _token(dice, slot) if number < round(group.child_tokens * group.children) else ""
+                agents.append(child._replace(token=token, named=(), generated=group.child_accounts))
+    return agents
 
 
-def _fresh_id(dice: Dice, slot: int, taken: set[str]) -> str:
-    """Seven digits, as agencies have, met nowhere else."""
+def _agent(dice: Dice, slot: int, group: Agents, fresh_id: str) -> Agent:
+    parent = group.parent if isinstance(group, JrttAgents) else ""
+    token = group.token or ("" if parent else _token(dice, slot))
+    return Agent(
+        slot,
+        group.tenant,
+        group.app,
+        group.id or fresh_id,
+        token,
+        group.token_age,
+        group.account_ids,
+        group.accounts,
+        parent,
+    )
+
+
+def _token(dice: Dice, slot: int) -> str:
+    return dice.roll("token", slot)[:16].hex()
+
+
+def _children(agents: Sequence[Agent]) -> dict[str, tuple[Agent, ...]]:
+    """Each first-generation agent's second-generation agents."""
+    children: dict[str, tuple[Agent, ...]] = {agent.id: () for agent in agents if not agent.parent}
+    for agent in agents:
+        if agent.parent and agent.parent not in children:
+            raise ScenarioError(f"agents: parent {agent.parent} is not a first-generation agent of this medium")
+        if agent.parent:
+            children[agent.parent] += (agent,)
+    return children
+
+
+def _fresh_id(dice: Dice, slot: int, taken: set[str], first: int) -> str:
+    """One of nine million from `first` on (for agencies of gdt: seven digits), met nowhere else."""
     turn = 0
-    while (agent_id := str(1_000_000 + int.from_bytes(dice.roll("id", slot, turn)[:4], "big") % 9_000_000)) in taken:
+    while (agent_id := str(first + int.from_bytes(dice.roll("id", slot, turn)[:4], "big") % 9_000_000)) in taken:
         turn += 1
     taken.add(agent_id)
     return agent_id
@@ -150,4 +190,5 @@ def _fresh_id(dice: Dice, slot: int, taken: set[str]) -> str:
 
 def worlds(scenario: Scenario) -> dict[str, World]:
     """The world of each medium."""
-    return {"gdt": World(scenario.seed, "gdt", scenario.gdt.agents)}
+    media = {"gdt": scenario.gdt, "wx": scenario.wx, "wx_b": scenario.wx_b, "jrtt": scenario.jrtt}
+    return {name: World(scenario.seed, name, medium.agents) for name, medium in media.items()}

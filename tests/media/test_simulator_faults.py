@@ -227,6 +227,6 @@ def test_the_simulator_tells_what_it_has(media):
         for row in media.get("/v1.1/funds/get", TOKEN, account_id=each).json["data"]["list"]
     ]
     assert [each["record"]["balance"] for each in truth] == served
-    for interface in ("gdt.nothing", "wx.funds"):
+    for interface in ("gdt.nothing", "moon.funds"):
         with pytest.raises(ValueError, match="unknown"):
             media.truth(interface, "2020-05-30")

@@ -48,12 +48,12 @@ def test_an_empty_machine_is_healthy(healthy):
     result = CliRunner().invoke(services.doctor, ["--json"], obj=healthy)
     findings = json.loads(result.stdout)
     assert [one["service"] for one in findings] == [
-        "redis", "hbase", "kafka", "sentry", "ledger", "gdt", "disk", "files",
+        "redis", "hbase", "kafka", "sentry", "ledger", "gdt", "jrtt", "wx", "wx_b", "disk", "files",
     ]  # fmt: skip
     assert [one for one in findings if not one["ok"]] == []
     assert result.exit_code == 0
     text = CliRunner().invoke(services.doctor, obj=healthy)
-    assert [line.split()[1] for line in text.stdout.splitlines()] == ["ok"] * 8
+    assert [line.split()[1] for line in text.stdout.splitlines()] == ["ok"] * 11
     assert f"`kill {embedded_redis.pid(healthy.home)}` ends it" in text.stdout
 
 

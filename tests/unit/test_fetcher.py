@@ -13,6 +13,7 @@ from ark.errors import LaterError, ServiceDownError, TokenError, TransportError
 from ark.http import Reply
 from ark.ledger import UnitKey
 from ark.quota import WindowGate
+from ark.settings import load as settings
 from ark.units import Unit
 from handlers.fetcher import Fetcher
 from handlers.outcomes import Outcomes
@@ -57,7 +58,7 @@ class ScriptedTokens:
         self.known_doubts = set()
         self.reads = 0
 
-    async def get(self, agent):
+    async def get(self, agent, _fallback):
         if not self.left:
             raise TokenError(f"no token of agent {agent}")
         return self.left[0]
@@ -115,14 +116,14 @@ async def fetch(
         queue.stop()
 
     fetcher = Fetcher(
-        interface(),
+        interface(settings({"ARK_GDT_LIST_PAGE": "1"}).gdt),
         "https://api.e.qq.com",
         3,
         queue=queue,
         http=http,
-        gate=WindowGate(60),
+        gate=lambda: WindowGate(60),
         tokens=tokens,
-        reader=RecordReader(interface(), "T1", DAY, 1),
+        reader=RecordReader(interface, "T1", DAY, 1),
         outcomes=outcomes,
         take=take,
         stop=stop,
@@ -246,7 +247,7 @@ def test_a_unit_of_many_pages_may_be_refused_in_many_windows():
         return {"code": 0, "data": {"list": [{"fund_type": f"F{page}"}], "page_info": info}}
 
     class PagedFunds(GdtFunds):
-        page_size = 1
+        pages = "list_page"
 
     result = run(fetch(1, ScriptedHttp(two_pages_per_window), ScriptedTokens("token-one"), 1, PagedFunds))
     assert result.states() == {"verified": 1}
@@ -298,7 +299,7 @@ def test_a_list_that_never_stands_still_is_given_up():
         return {"code": 0, "data": {"list": [{"fund_type": f"F{call}"}], "page_info": page}}
 
     class PagedFunds(GdtFunds):
-        page_size = 1
+        pages = "list_page"
 
     http = ScriptedHttp(moving)
     result = run(fetch(1, http, ScriptedTokens("token-one"), 1, PagedFunds))

@@ -102,3 +102,10 @@ def test_each_round_can_be_refused():
             gate.refused(permit, 1, None)
 
     assert waited(scenario) == 180
+
+
+def test_a_refusal_that_names_its_seconds_is_taken_at_its_word():
+    async def scenario(gate):
+        assert gate.refused(await gate.permit(), 5, Quota(retry_in=30)) == 30
+
+    assert waited(scenario) == 30

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from ark.errors import InputDataError, UnitError
 from ark.rows import RowKey
 from ark.units import Unit
-from handlers.records import RecordReader, account_ids
+from handlers.records import RecordReader, account_ids, by_account
 from media.gdt.advertisers import GdtAdvertisers
 from media.gdt.daily_report_ad import GdtDailyReportAd
 from media.gdt.funds import GdtFunds
+from media.jrtt.account_info import JrttAccountInfo
+from media.jrtt.accounts import JrttAccounts
+from media.jrtt.report_ad import JrttReportAd
+from media.jrtt.report_integrated import JrttReportIntegrated
 
 DAY = date(2020, 5, 30)
 VERSION = 1_588_984_341_123
@@ -25,7 +29,7 @@ def raw(*records: str) -> list[msgspec.Raw]:
 
 
 def rows_of(handler, unit, *records, collected=None):
-    reader = RecordReader(handler(), unit.tenant, unit.date, VERSION)
+    reader = RecordReader(handler, unit.tenant, unit.date, VERSION)
     return reader.rows(unit, raw(*records), {} if collected is None else collected)
 
 
@@ -47,6 +51,41 @@ def test_a_list_interface_takes_the_accounts_from_the_records():
     rows = rows_of(GdtAdvertisers, unit, '{"account_id": 20458}', '{"account_id": 9223372036854775807}')
     assert account_ids(GdtAdvertisers.row_key, rows) == ["20458", "9223372036854775807"]
     assert rows[1].key == b"7|20200530|9223372036854775807|1050262|T100117"
+
+
+def test_bare_ids_are_records():
+    unit = Unit("T100117", DAY, "3367268016", "", {})
+    (row,) = rows_of(JrttAccounts, unit, "9223372036854775807")
+    assert row.key == b"7|20200530|9223372036854775807|3367268016|T100117"
+    assert row.value.decode() == '{"tenant_alias":"T100117","data":9223372036854775807,"timestamp":1588984341}'
+    with pytest.raises(UnitError, match="cannot be keyed"):
+        rows_of(JrttAccounts, unit, "1.5")
+
+
+def test_key_fields_may_stand_inside_of_the_record():
+    unit = Unit("T100117", DAY, "3367268016", "1664757665615880", {})
+    record = '{"dimensions": {"ad_id": 17, "bidword_id": "18"}, "metrics": {"cost": 1.10}}'
+    (row,) = rows_of(JrttReportIntegrated, unit, record)
+    assert row.key == b"0|20200530|1664757665615880|3367268016|17|18|T100117"
+    other = '{"dimensions": {"ad_id": 17, "bidword_id": 18, "advertiser_id": 5}, "metrics": {}}'
+    with pytest.raises(UnitError, match="record of account 5"):
+        rows_of(JrttReportIntegrated, unit, other)
+
+
+def test_a_time_of_another_day_fails_the_unit():
+    unit = Unit("T100117", DAY, "3367268016", "1664757665615880", {})
+    assert rows_of(JrttReportAd, unit, '{"ad_id": 17, "stat_datetime": "2020-05-30 00:00:00"}')
+    with pytest.raises(UnitError, match="2020-05-31 00:00:00"):
+        rows_of(JrttReportAd, unit, '{"ad_id": 17, "stat_datetime": "2020-05-31 00:00:00"}')
+
+
+def test_rows_of_many_accounts_are_told_apart():
+    unit = Unit("T100117", DAY, "3367268016", "", {}, ("11", "12", "13"))
+    rows = rows_of(JrttAccountInfo, unit, '{"id": 12}', '{"id": 11}')
+    found = by_account(JrttAccountInfo.row_key, rows, unit.accounts)
+    assert {account: len(own) for account, own in found.items()} == {"11": 1, "12": 1, "13": 0}
+    with pytest.raises(UnitError, match="account 12, which was not asked for"):
+        by_account(JrttAccountInfo.row_key, rows, ("11",))
 
 
 @pytest.mark.parametrize(

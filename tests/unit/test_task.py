@@ -69,7 +69,7 @@ def test_a_list_that_changes_while_it_is_read_is_read_again():
         take(task, page(2, 251), 100)
     again = task.restarted()
     assert again.restarts == 1
-    assert (again.page, again.received, again.declared, again.collected) == (1, 0, None, {})
+    assert (again.part.page, again.received, again.declared, again.collected) == (1, 0, None, {})
 
 
 def test_a_list_beyond_what_paging_reaches_fails_and_says_so():

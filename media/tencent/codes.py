@@ -1,4 +1,4 @@
-"""What gdt's body codes mean.
+"""What the body codes of the Marketing API mean.
 
 Source: developers.e.qq.com, error codes (v1.1 page of 2020 for 10000 and 10001, the later pages for most others), and
 seed 003 for 11017. What is not listed fails the unit.

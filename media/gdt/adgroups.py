@@ -1,0 +1,14 @@
+"""gdt.adgroups: the ad groups of each account (广告组)."""
+
+from ark.rows import RowKey
+from media.gdt.base import GdtHandler
+
+
+class GdtAdgroups(GdtHandler):
+    """Each ad group that is not deleted."""
+
+    path = "adgroups/get"
+    table = "tenant_gdt_adgroups_get_v2"
+    row_key = RowKey("salt", "date", "account_id", "agent_id", "adgroup_id", "tenant")
+    source = "developers.e.qq.com, adsmanagement/adgroups_get"
+    pages = "list_page"

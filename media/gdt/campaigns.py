@@ -1,0 +1,14 @@
+"""gdt.campaigns: the campaigns of each account (推广计划)."""
+
+from ark.rows import RowKey
+from media.gdt.base import GdtHandler
+
+
+class GdtCampaigns(GdtHandler):
+    """Each campaign that is not deleted."""
+
+    path = "campaigns/get"
+    table = "tenant_gdt_campaigns_get_v2"
+    row_key = RowKey("salt", "date", "account_id", "agent_id", "campaign_id", "tenant")
+    source = "developers.e.qq.com, adsmanagement/campaigns_get"
+    pages = "list_page"

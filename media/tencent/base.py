@@ -1,0 +1,99 @@
+"""What all interfaces of the Marketing API share: signing, envelope, quota header, paging, filters.
+
+Source: Tencent Marketing API v1.1, request and response pages of developers.e.qq.com. Money is whole fen.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+
+from ark.answers import Answer, BadBodyError, PageInfo, decode_body
+from ark.http import Request
+from ark.quota import Quota, parse_remaining
+from ark.units import Unit
+from handlers.api import ApiHandler, Params, Stamp
+from media.tencent.codes import CODES
+
+VERSION = "v1.1"
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What the API's own numbers are, and what a ledger can hold."""
+
+
+class _Page(msgspec.Struct):
+    page: Int64
+    page_size: Int64
+    total_number: Int64
+    total_page: Int64
+
+
+class _Data(msgspec.Struct):
+    records: list[Raw] | None = msgspec.field(name="list", default=None)
+    page_info: _Page | None = None
+
+
+class _Envelope(msgspec.Struct):
+    code: Int64
+    message: str | None = ""
+    data: _Data | None = None
+
+
+class _Refusal(msgspec.Struct):
+    code: Int64
+    message: str | None = ""
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_REFUSAL = msgspec.json.Decoder(_Refusal)
+
+
+class TencentHandler(ApiHandler):
+    """Base of the media that speak the Marketing API."""
+
+    codes = CODES
+    quota_rule = "per app and endpoint, by day and minute; X-RateLimit-Remaining tells the percents left"
+
+    def page(self, number: int) -> Params:
+        return {"page": number, "page_size": self.page_size}
+
+    def narrow(self, field: str, ids: Sequence[str]) -> Params:
+        return {"filtering": [{"field": field, "operator": "IN", "values": ids}]}
+
+    def sign(self, base_url: str, unit: Unit, params: Params, token: str, stamp: Stamp) -> Request:
+        query: dict[str, object] = {"account_id": unit.account_id} if unit.account_id else {}
+        query |= params
+        if self.fields:
+            query["fields"] = self.fields
+        query |= {"access_token": token, "timestamp": stamp.timestamp, "nonce": stamp.nonce}
+        text = "&".join(f"{name}={_spell(value)}" for name, value in query.items())
+        return Request(f"{base_url}/{VERSION}/{self.path}?{text}")
+
+    def read(self, body: bytes) -> Answer:
+        try:
+            envelope = decode_body(_ENVELOPE, body)
+        except BadBodyError:
+            # A refusal may carry a `data` of any shape; its code must not be lost for that.
+            refusal = decode_body(_REFUSAL, body)
+            if refusal.code == 0:
+                raise
+            return Answer(refusal.code, refusal.message or "")
+        if envelope.code != 0:
+            return Answer(envelope.code, envelope.message or "")
+        if envelope.data is None:
+            raise BadBodyError("bad body: code 0 without data")
+        page = envelope.data.page_info
+        info = PageInfo(page.page, page.page_size, page.total_number, page.total_page) if page else None
+        return Answer(0, "", envelope.data.records, info, body=body)
+
+    def quota(self, headers: Mapping[str, str]) -> Quota | None:
+        return parse_remaining(headers.get("X-RateLimit-Remaining"))
+
+    def trace(self, headers: Mapping[str, str]) -> str:
+        return headers.get("X-TSA-Trace-Id", "")
+
+
+def _spell(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if text.isalnum() and text.isascii() else quote(text, safe="")

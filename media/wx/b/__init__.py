@@ -1,0 +1,1 @@
+"""WeChat ads in WeChat's own dialect: api.weixin.qq.com/marketing."""

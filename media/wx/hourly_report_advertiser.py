@@ -1,0 +1,14 @@
+"""wx.hourly_report_advertiser: each account's figures of every hour of one day."""
+
+from ark.rows import RowKey
+from media.tencent.reports import FIGURES
+from media.wx.base import WxHourlyReport
+
+
+class WxHourlyReportAdvertiser(WxHourlyReport):
+    """Each account's figures of every hour of one day, by time line; no delivery, no row."""
+
+    level = "REPORT_LEVEL_ADVERTISER_WECHAT"
+    table = "tenant_wx_hourly_report_advertiser_v3"
+    row_key = RowKey("salt", "date", "account_id", "agent_id", "hour", "time_line", "tenant")
+    fields = ("hour", "wechat_account_id", "wechat_agency_id", "account_id", *FIGURES)

@@ -1,0 +1,5 @@
+"""How wx renews tokens."""
+
+from media.tencent.oauth import TencentOauth
+
+OAUTH = TencentOauth("ACCOUNT_TYPE_WECHAT")
