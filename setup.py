@@ -12,7 +12,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["conf", "ark", "ark.*", "handlers", "handlers.*", "media", "media.*"]),
-    package_data={"conf": ["*.toml"], "ark": ["py.typed"], "handlers": ["py.typed"], "media": ["py.typed"]},
+    package_data={"conf": ["*.toml", "*.sql"], "ark": ["py.typed"], "handlers": ["py.typed"], "media": ["py.typed"]},
     install_requires=[
         "PyMySQL>=1.1",
         "aiohttp>=3.12",

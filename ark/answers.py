@@ -58,6 +58,14 @@ class PageInfo(NamedTuple):
     total_page: int
 
 
+class Cursor(NamedTuple):
+    """What the medium says where a list is read by cursor: where to go on, whether there is more, how many in all."""
+
+    after: str
+    has_more: bool
+    total_number: int
+
+
 class Answer(NamedTuple):
     """One decoded body. `records` holds each record's own bytes; None where the answer has no list.
 
@@ -70,6 +78,7 @@ class Answer(NamedTuple):
     page_info: PageInfo | None = None
     trace: str = ""
     body: bytes = b""
+    cursor: Cursor | None = None
 
     @property
     def data(self) -> msgspec.Raw:

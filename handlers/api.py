@@ -6,7 +6,7 @@ I/O, no token, no clock, no paging, no retry in there. The hooks, all pure:
     hook      who writes it   what for
     params    the interface   its own query parameters for one unit
     records   the interface   where the records are, if not in the answer's list
-    page      the medium      the query parameters that ask for page n
+    page      the medium      the query parameters that ask for page n, or for what comes at a cursor
     narrow    the medium      the query parameters that ask for the records of some ids only
     sign      the medium      parameters + token -> the request
     read      the medium      body -> Answer
@@ -89,7 +89,9 @@ class ApiHandler(ABC):
     reach: ClassVar[int] = 0
     """How many records paging reaches at most; 0: no limit is known."""
     levels: ClassVar[Sequence[Level]] = ()
-    """What a list beyond `reach` is read in parts by, from coarse to fine; without any it fails."""
+    """What a list beyond `reach` is read in parts by, from coarse to fine."""
+    cursors: ClassVar[bool] = False
+    """A list beyond `reach` is read by cursor. Without levels and cursors it fails."""
     fills: ClassVar[List | None] = None
     """The Redis list that a list interface replaces for its agent."""
     may_be_empty: ClassVar[bool] = False
@@ -118,8 +120,8 @@ class ApiHandler(ABC):
         return answer.records or ()
 
     @abstractmethod
-    def page(self, number: int) -> Params:
-        """The parameters that ask for page `number`, counted from 1."""
+    def page(self, number: int, cursor: str = "") -> Params:
+        """The parameters that ask for page `number`, counted from 1; for what comes at `cursor` where that is given."""
 
     @abstractmethod
     def narrow(self, field: str, ids: Sequence[str]) -> Params:

@@ -10,10 +10,10 @@ import msgspec
 
 from ark.accounts.keys import Keys
 from ark.errors import ConfigError, UsageError
-from ark.job import Job
+from ark.job import CHILD, Job
 from ark.job.argument import nearest, shown
 from ark.settings import CONF
-from handlers.plan import CHILD, list_key
+from handlers.lists import list_key
 from handlers.registry import find
 
 

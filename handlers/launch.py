@@ -30,7 +30,7 @@ from ark.rows import compact
 from ark.settings import Settings
 from handlers.api import ApiHandler
 from handlers.jobs import load_jobs
-from handlers.plan import list_key
+from handlers.lists import list_key
 from handlers.registry import make, names
 from handlers.restate import is_provisional, restated_days
 from handlers.runner import Runner
@@ -52,9 +52,19 @@ Finished = Callable[[Run], None]
 
 
 def run(
-    settings: Settings, interface: str, job: Job, finished: Finished, *, follow: bool, trigger_key: str | None = None
+    settings: Settings,
+    interface: str,
+    job: Job,
+    finished: Finished,
+    *,
+    follow: bool,
+    trigger_key: str | None = None,
+    more: bool = False,
 ) -> Run:
-    """Run `interface` on `job`, then what follows it (unless not `follow`); answers the run itself."""
+    """Run `interface` on `job`, then what follows it (unless not `follow`); answers the run itself.
+
+    Where the caller has `more` to do afterwards, a signal's exit code is answered even if the run was done by then.
+    """
     handler = make(interface, settings)
     _log_to_file(settings, interface, job)
     with closing(open_ledger(settings)) as ledger:
@@ -73,7 +83,7 @@ def run(
                 provisional=is_provisional(type(handler), job.data_date, now()),
             )
         )
-        return _execute(settings, ledger, begun, (handler, job), OPEN, finished, follow=follow)
+        return _execute(settings, ledger, begun, (handler, job), OPEN, finished, follow=follow, more=more)
 
 
 def restate(settings: Settings, interface: str, job: Job, finished: Finished, *, follow: bool) -> Run:
@@ -91,7 +101,7 @@ def restate(settings: Settings, interface: str, job: Job, finished: Finished, *,
     done: list[Run] = []
     for day in days:
         same_job = msgspec.structs.replace(job, data_date=day)
-        done.append(run(settings, interface, same_job, finished, follow=follow and day == job.data_date))
+        done.append(run(settings, interface, same_job, finished, follow=follow and day == job.data_date, more=True))
         if done[-1].exit_code in ENDING:
             left = ", ".join(map(str, days[len(done) :]))
             log.warning("the days before were not pulled again: run it with --restate once more", days=left or "none")
@@ -122,6 +132,7 @@ def _execute(
     finished: Finished,
     *,
     follow: bool,
+    more: bool = False,
 ) -> Run:
     handler, job = work
     next_jobs = _followers(begun, job) if follow else _nothing
@@ -130,6 +141,9 @@ def _execute(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         done = loop.run(runner.execute(states, next_jobs))
     finished(done)
+    if runner.signalled and (more or ledger.pending_triggers(done.run_id)):
+        log.warning("nothing more is started after the signal; `ark rerun` starts what follows", run=done.run_id)
+        return msgspec.structs.replace(done, exit_code=runner.signalled)
     if follow:
         done = _follow(settings, ledger, done, finished)
     if begun.trigger_key is None:
@@ -211,7 +225,7 @@ def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finish
                 raise ServiceDownError(f"its process ended with {code} before the run began")
         else:
             job = decode(trigger.argument, today())
-            code = run(settings, trigger.job, job, finished, follow=True, trigger_key=trigger.key).exit_code
+            code = run(settings, trigger.job, job, finished, follow=True, trigger_key=trigger.key, more=True).exit_code
     except AlreadyRunError as already:
         log.info("next job was started before", job=trigger.job, run=already.run_id)
     except (ArkError, OSError) as error:

@@ -2,7 +2,8 @@
 
 A report says that it has 30,000 records where pages reach 10,000: then a coarser level of the same report is asked for
 its ids (campaigns), and the records are asked for some of these ids at a time. A part that is still too long is halved;
-a single id that is too long is cut by the next finer level. Where no level is left the unit fails: never a short list.
+a single id that is too long is cut by the next finer level. Some lists can be read by cursor instead, as one part.
+Where there is neither, the unit fails: never a short list.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from ark.errors import UnitError
 
 MOST_IDS = 100
 """Ids in one filter that gdt, jrtt and wx all take."""
+START = "0"
+"""The cursor of a list's beginning."""
 
 
 @dataclass(slots=True)
@@ -27,6 +30,8 @@ class Part:
     total: int = 0
     """What the part that is to be cut declares."""
     page: int = 1
+    cursor: str = ""
+    """Where to go on, in a list that is read by cursor; empty: it is read by page."""
     received: int = 0
     declared: int | None = None
     read: bool = False
@@ -34,8 +39,10 @@ class Part:
     found: list[str] = field(default_factory=list)
     """The ids that were listed so far."""
 
-    def cut(self, total: int, levels: int) -> list["Part"]:
+    def cut(self, total: int, levels: int, *, cursors: bool = False) -> list["Part"]:
         """The parts that take this one's place, since it declares `total` records. Raises UnitError at the end."""
+        if cursors:
+            return [Part(cursor=START)]
         if len(self.ids) > 1:
             middle = len(self.ids) // 2
             return [Part(self.by, ids, self.depth) for ids in (self.ids[:middle], self.ids[middle:])]
@@ -49,6 +56,21 @@ class Part:
         ids = tuple(dict.fromkeys(self.found))
         size = min(MOST_IDS, max(1, len(ids) * reach // (2 * self.total)))
         return [Part(name, ids[start : start + size], self.depth + 1) for start in range(0, len(ids), size)]
+
+
+@dataclass(slots=True)
+class Cut:
+    """Stands below the parts of something that was too long: once they are read, they must hold all of it."""
+
+    total: int
+    """What it declared; a medium that cuts lists off in silence declares too little, never too much."""
+    received: int
+    """The unit's records before."""
+
+    def check(self, received: int) -> None:
+        """Raise UnitError where the parts have brought less than was declared."""
+        if received - self.received < self.total:
+            raise UnitError(f"the list has {self.total} records, its parts hold only {received - self.received}")
 
 
 def ids_of(records: Sequence[object], name: str) -> list[str]:

@@ -15,6 +15,7 @@ from ark.job import Job
 from ark.ledger import Ledger, UnitKey, UnitResult
 from ark.units import Unit, spell
 from handlers.api import ApiHandler
+from handlers.lists import list_key
 from handlers.task import Task
 
 log = structlog.get_logger(__name__)
@@ -22,8 +23,6 @@ T = TypeVar("T")
 
 CHUNK = 1000
 """Units that are planned, or drawn from the ledger, at a time."""
-CHILD = "child"
-"""`agent_level` of a job that works on accounts of a second-generation agent."""
 UNUSABLE = "unusable"
 """The variant under which members of an account list that are no accounts are kept: failed, and never called for."""
 
@@ -102,13 +101,6 @@ class Plan:
     def _task(self, key: UnitKey) -> Task:
         job, variant = self._job, self._variants[key.variant]
         return Task(key, Unit(job.tenant_alias, job.data_date, key.agent, key.account, variant))
-
-
-def list_key(handler: ApiHandler | type[ApiHandler], job: Job, keys: Keys) -> str:
-    """The Redis list that a job works from: the one it names, else the one of its agent's generation."""
-    second = job.agent_level == CHILD and handler.works_on == "accounts" and keys.child_accounts
-    named: str = getattr(keys, handler.works_on)
-    return job.redis_accounts_key or second or named
 
 
 def _together(tasks: Sequence[Task], size: int) -> list[Task]:

@@ -81,6 +81,11 @@ class Runner:
         elif self._work is not None:
             self._work.cancel()
 
+    @property
+    def signalled(self) -> int | None:
+        """The exit code of the signal that came, even where the run had nothing left to stop."""
+        return self._stopped_by.exit_code if isinstance(self._stopped_by, StoppedError) else None
+
     async def _guarded(self, states: Sequence[str], observers: Observers) -> ArkError | None:
         """Work; what ended the work early, if anything did."""
         self._work = asyncio.create_task(self._do(states))

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ark.accounts.account_list import AccountList
-from ark.answers import Answer, PageInfo
+from ark.answers import Answer, Cursor, PageInfo
 from ark.errors import UnitError
 from ark.ledger import UnitKey, UnitResult
 from ark.units import Unit
-from handlers.parts import Part
+from handlers.parts import Cut, Part
 from handlers.records import Collected
 
 
@@ -35,8 +35,8 @@ class Task:
     begun: bool = False
     part: Part = field(default_factory=Part)
     """What is being read: everything, or one of the parts of a list that is too long."""
-    parts: list[Part] = field(default_factory=list)
-    """What is still to be read after it."""
+    parts: list[Part | Cut] = field(default_factory=list)
+    """What is still to be read after it, and what that must come to."""
     whole: int = 0
     """What a list that is read in parts declared in the first place."""
     token_refused: bool = False
@@ -74,13 +74,15 @@ class Task:
         TooLongError where the part has to be cut.
         """
         part = self.part
-        if page_size:
+        if part.cursor:
+            self._follow(answer.cursor, records)
+        elif page_size:
             self._check(answer.page_info, records, reach)
             part.page += 1
         elif answer.page_info is not None and answer.page_info.total_number != records:
             raise UnitError(f"{answer.page_info.total_number} records were declared, {records} came")
         part.received += records
-        part.read = not page_size or part.received == part.declared
+        part.read = part.received == part.declared if page_size else True
         if not part.lists:
             self.received += records
             if part.read:
@@ -92,12 +94,13 @@ class Task:
         self.tries = self.refusals = self.brief_refusals = 0
         self.token_refused = False
 
-    def cut(self, error: TooLongError, levels: int) -> None:
+    def cut(self, error: TooLongError, levels: int, *, cursors: bool = False) -> None:
         """Read the current part, which is too long, in smaller ones. Raises UnitError where it cannot be cut."""
-        first, *rest = self.part.cut(error.total, levels)
+        first, *rest = self.part.cut(error.total, levels, cursors=cursors)
         self.whole = self.whole or error.total
-        self.parts += reversed(rest)
+        self.parts += [Cut(error.total, self.received), *reversed(rest)]
         self.part = first
+        self.answered()
 
     def cut_by(self, name: str, reach: int) -> None:
         """Go on with the parts that the ids make that were listed."""
@@ -178,12 +181,30 @@ class Task:
         )
 
     def _go_on(self) -> None:
-        if self.parts:
-            self.part = self.parts.pop()
-            return
-        if self.received < self.whole:
-            raise UnitError(f"the list has {self.whole} records, its parts hold only {self.received}")
+        while self.parts:
+            part = self.parts.pop()
+            if isinstance(part, Part):
+                self.part = part
+                return
+            part.check(self.received)
         self.fetched = True
+
+    def _declare(self, total: int) -> None:
+        """What a page says of the list as a whole."""
+        if self.part.declared is not None and total != self.part.declared:
+            raise ListMovedError(f"the list changed while it was read: {self.part.declared} records, then {total}")
+        self.part.declared = total
+
+    def _follow(self, cursor: Cursor | None, records: int) -> None:
+        part = self.part
+        if cursor is None:
+            raise UnitError("the answer has no cursor: whether the list is whole cannot be known")
+        self._declare(cursor.total_number)
+        whole = part.received + records == cursor.total_number
+        if whole == cursor.has_more or (cursor.has_more and cursor.after == part.cursor):
+            came = f"{part.received + records} of {cursor.total_number} records came"
+            raise UnitError(f"{came}, and the medium says there is {'more' if cursor.has_more else 'no more'}")
+        part.cursor = cursor.after
 
     def _check(self, info: PageInfo | None, records: int, reach: int) -> None:
         if info is None:
@@ -191,11 +212,7 @@ class Task:
         part = self.part
         if info.page != part.page:
             raise UnitError(f"page {part.page} was asked for, page {info.page} was answered")
-        if part.declared is not None and info.total_number != part.declared:
-            raise ListMovedError(
-                f"the list changed while it was read: {part.declared} records, then {info.total_number}"
-            )
-        part.declared = info.total_number
+        self._declare(info.total_number)
         if info.page_size < 1:
             raise UnitError(f"page_info names pages of {info.page_size} records")
         pages = -(-info.total_number // info.page_size)

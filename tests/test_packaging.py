@@ -59,7 +59,7 @@ def test_the_wheel_holds_all_code_and_data_and_nothing_else(inside):
     wanted = {
         path.relative_to(CHECKOUT).as_posix()
         for room in ROOMS
-        for pattern in ("*.py", "*.toml", "py.typed")
+        for pattern in ("*.py", "*.toml", "*.sql", "py.typed")
         for path in (CHECKOUT / room).rglob(pattern)
     }
     assert inside == wanted

@@ -5,6 +5,8 @@ wire       one line per key: its check, its sample, its flag
 """
 
 from ark.job.job import (
+    CHILD,
+    PARENT,
     Job,
     Output,
     decode,
@@ -18,6 +20,8 @@ from ark.job.job import (
 )
 
 __all__ = [
+    "CHILD",
+    "PARENT",
     "Job",
     "Output",
     "decode",

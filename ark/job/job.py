@@ -19,6 +19,9 @@ from ark.job.wire import FIELDS, checked, how, iso
 
 Output = Literal["HBASE", "FILE", "NONE"]
 
+PARENT, CHILD = "parent", "child"
+"""`agent_level`: an agent of the first or of the second generation (jrtt)."""
+
 MAX_COMMAND = 128 * 1024
 """Longest command line that `split_command` reads."""
 

@@ -69,13 +69,19 @@ def run(
     ark run gdt.advertisers -t T100117 -g 1050262 -d 2020-05-30 --dry-run
     ark run gdt.daily_report_ad -t T100117 -g 1050262 -d 2020-05-30 --all --restate
     """
+    from ark.accounts.keys import Keys
     from handlers.jobs import load_jobs
+    from handlers.lists import disagreement
     from handlers.registry import find, names
 
     name = load_jobs(names()).resolve(interface)
     flags = Flags(tenant=tenant, date=date, agent=agent, accounts=accounts, redis_key=redis_key, output=output)
     job = _job(settings, name, argument, flags)
-    _check(job, find(name).medium, find(name).by, everything=everything)
+    handler = find(name)
+    _check(job, handler.medium, handler.by, everything=everything)
+    differs = disagreement(job, Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id))
+    if differs:
+        say(differs)
     if shard:
         say(f"shard {' of '.join(shard)}: not used, this run does the whole job")
     if dry_run:
@@ -85,6 +91,8 @@ def run(
         return 0
     from handlers import launch
 
+    if restate:
+        return _concluded(launch.restate(settings, name, job, tell, follow=not no_next))
     return _concluded(launch.run(settings, name, job, tell, follow=not no_next, trigger_key=trigger_key))
 
 

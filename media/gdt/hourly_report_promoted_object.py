@@ -12,14 +12,7 @@ class GdtHourlyReportPromotedObject(GdtHourlyReport):
     groups = ("promoted_object_type", "promoted_object_id")
     table = "tenant_gdt_hourly_report_promoted_object_v3"
     row_key = RowKey(
-        "salt",
-        "date",
-        "account_id",
-        "agent_id",
-        "hour",
-        "promoted_object_type",
-        "promoted_object_id",
-        "time_line",
-        "tenant",
-    )
+        "salt", "date", "account_id", "agent_id",
+        "hour", "promoted_object_type", "promoted_object_id", "time_line", "tenant",
+    )  # fmt: skip
     fields = ("hour", "account_id", "promoted_object_type", "promoted_object_id", *FIGURES)

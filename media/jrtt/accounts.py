@@ -11,7 +11,7 @@ class JrttAccounts(JrttHandler):
     table = "tenant_jrtt_advertiser_select_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "tenant")
     named = {"account_id": ""}
-    source = "official client: agent/advertiser/select answers bare ids; its pages reach 10,000"
+    source = "official client: agent/advertiser/select answers bare ids; its pages reach 10,000, cursors all"
     by = "agent"
-    pages, reach = "list_page", 10_000
+    pages, reach, cursors = "list_page", 10_000, True
     fills = "accounts"

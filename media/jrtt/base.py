@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Raw
 
-from ark.answers import Answer, BadBodyError, PageInfo, decode_body
+from ark.answers import Answer, Cursor, PageInfo, decode_body
 from ark.http import Request
 from ark.quota import Quota
 from ark.settings import Jrtt
@@ -33,12 +33,18 @@ class _Page(msgspec.Struct):
     total_page: Int64
 
 
+class _CursorPage(msgspec.Struct):
+    cursor: Int64
+    has_more: bool | Int64
+    total_number: Int64
+
+
 class _Envelope(msgspec.Struct):
     code: Int64
     message: str | None = ""
     request_id: str | None = ""
     data: Raw = Raw(b"null")
-    page_info: _Page | None = None
+    page_info: Raw = Raw(b"null")
 
 
 class _Data(msgspec.Struct):
@@ -46,10 +52,17 @@ class _Data(msgspec.Struct):
     advertiser_ids: list[Raw] | None = None
     child_agent_ids: list[Raw] | None = None
     page_info: _Page | None = None
+    cursor_page_info: _CursorPage | None = None
+
+
+class _Balance(msgspec.Struct):
+    advertiser_id: int | str
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _DATA = msgspec.json.Decoder(_Data | list[Raw])
+_PAGE = msgspec.json.Decoder(_Page | None)
+_BALANCE = msgspec.json.Decoder(_Balance)
 
 
 class JrttHandler(ApiHandler):
@@ -63,7 +76,9 @@ class JrttHandler(ApiHandler):
     subject: ClassVar[str] = "advertiser_id"
     """The parameter that names the account, or the agent of a list interface; empty: `params` names them."""
 
-    def page(self, number: int) -> Params:
+    def page(self, number: int, cursor: str = "") -> Params:
+        if cursor:
+            return {"cursor": cursor, "count": self.page_size}
         return {"page": number, "page_size": self.page_size}
 
     def narrow(self, field: str, ids: Sequence[str]) -> Params:
@@ -86,9 +101,11 @@ class JrttHandler(ApiHandler):
         if isinstance(data, list):
             return Answer(0, "", data, trace=trace, body=body)
         records = next((each for each in (data.records, data.advertiser_ids, data.child_agent_ids) if each), None)
-        page = data.page_info or envelope.page_info
+        page = data.page_info or decode_body(_PAGE, envelope.page_info)
         info = PageInfo(page.page, page.page_size, page.total_number, page.total_page) if page else None
-        return Answer(0, "", records, info, trace, body)
+        at = data.cursor_page_info
+        cursor = Cursor(str(at.cursor), bool(at.has_more), at.total_number) if at else None
+        return Answer(0, "", records, info, trace, body, cursor)
 
     def quota(self, headers: Mapping[str, str]) -> Quota | None:
         seconds = headers.get("X-RateLimit-RetryIn", "")
@@ -104,10 +121,8 @@ class Fund(JrttHandler):
     source = "official client: advertiser/fund/get, for accounts and agents; seed 003 §2 (a real row)"
 
     def records(self, answer: Answer) -> Sequence[Raw]:
-        record = answer.data_object()
-        if b'"advertiser_id"' not in bytes(record[0]):
-            raise BadBodyError("bad body: a balance that does not name its advertiser_id")
-        return record
+        decode_body(_BALANCE, answer.data)  # a balance that does not name its account may be anyone's
+        return answer.data_object()
 
 
 class Report(JrttHandler):

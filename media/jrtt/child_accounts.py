@@ -11,7 +11,7 @@ class JrttChildAccounts(JrttHandler):
     table = "tenant_jrtt_child_advertiser_select_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "tenant")
     named = {"account_id": ""}
-    source = "official client: agent/advertiser/select takes a second-generation agent too; its pages reach 10,000"
+    source = "official client: agent/advertiser/select takes second-generation agents; pages reach 10,000, cursors all"
     by = "agent"
-    pages, reach = "list_page", 10_000
+    pages, reach, cursors = "list_page", 10_000, True
     fills, may_be_empty = "child_accounts", True

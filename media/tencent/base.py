@@ -55,7 +55,7 @@ class TencentHandler(ApiHandler):
     codes = CODES
     quota_rule = "per app and endpoint, by day and minute; X-RateLimit-Remaining tells the percents left"
 
-    def page(self, number: int) -> Params:
+    def page(self, number: int, cursor: str = "") -> Params:  # noqa: ARG002 - lists are read by page
         return {"page": number, "page_size": self.page_size}
 
     def narrow(self, field: str, ids: Sequence[str]) -> Params:

@@ -10,7 +10,7 @@ KIND = b"memo"
 
 
 class _Beside(msgspec.Struct):
-    memo: Raw | None = None
+    memo: Raw = Raw(b"null")
 
 
 _BESIDE = msgspec.json.Decoder(_Beside)
@@ -19,6 +19,6 @@ _BESIDE = msgspec.json.Decoder(_Beside)
 def memo(data: Raw) -> list[Raw]:
     """The record of the memo, its own bytes inside; none where the answer has none."""
     found = decode_body(_BESIDE, data).memo
-    if found is None or bytes(found) in {b"null", b"{}"}:
+    if bytes(found) in {b"null", b"{}"}:
         return []
     return [Raw(b'{"fund_type":"%b","memo":%b}' % (KIND, bytes(found)))]

@@ -55,7 +55,7 @@ class WxBHandler(ApiHandler):
     settings: WxB
     version: ClassVar[str] = "v1.0"
 
-    def page(self, number: int) -> Params:
+    def page(self, number: int, cursor: str = "") -> Params:  # noqa: ARG002 - lists are read by page
         return {"page": number, "page_size": self.page_size}
 
     def narrow(self, field: str, ids: Sequence[str]) -> Params:
