@@ -106,7 +106,7 @@ class Medium(Section, frozen=True):
 
 
 class Jrtt(Medium, frozen=True):
-    """Ocean Engine; `deleted`: campaigns, ads and creatives include the deleted ones."""
+    """Ocean Engine; `deleted`: campaigns, ads, creatives and their reports include the deleted ones."""
 
     deleted: Flag
 

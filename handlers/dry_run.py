@@ -1,6 +1,7 @@
 """`ark run --dry-run`: what a run would do, without calling the medium or writing anything."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 
@@ -15,7 +16,7 @@ from ark.rows import compact
 from ark.settings import Settings
 from ark.units import Unit
 from handlers.api import ApiHandler, Stamp
-from handlers.plan import list_key
+from handlers.lists import list_key
 from handlers.registry import make
 
 SAMPLES = 3
@@ -49,14 +50,13 @@ def dry_run(settings: Settings, interface: str, job: Job, *, as_json: bool) -> N
 
 
 async def _plan(settings: Settings, handler: ApiHandler, job: Job) -> Plan:
-    variants = list(handler.variant_values())
+    variants = len(list(handler.variant_values()))
     accounts = 0
     units: list[Unit] = []
     async for chunk in _accounts(settings, handler, job):
         accounts += len(chunk)
-        samples = chunk[: SAMPLES - len(units)]
-        units += [Unit(job.tenant_alias, job.data_date, job.agent_id, account, variants[0]) for account in samples]
-    calls = -(-accounts // handler.batch) * len(variants)
+        units += _samples(handler, job, chunk)[: SAMPLES - len(units)]
+    calls = -(-accounts // handler.batch) * variants
     base_url = handler.settings.url
     return Plan(
         interface=handler.name(),
@@ -67,10 +67,19 @@ async def _plan(settings: Settings, handler: ApiHandler, job: Job) -> Plan:
         output=job.output,
         accounts=accounts,
         calls=calls,
-        quota=_quota(job, calls),
+        quota=_quota(handler, job, calls),
         urls=[_url(handler, base_url, unit) for unit in units],
         row_keys=[_row_key(handler, unit) for unit in units],
     )
+
+
+def _samples(handler: ApiHandler, job: Job, accounts: list[str]) -> list[Unit]:
+    """The first units of `accounts`, together where one call asks for many."""
+    variant = next(handler.variant_values())
+    if handler.batch > 1:
+        chunk = tuple(accounts[: handler.batch])
+        return [Unit(job.tenant_alias, job.data_date, job.agent_id, "", variant, chunk)]
+    return [Unit(job.tenant_alias, job.data_date, job.agent_id, account, variant) for account in accounts[:SAMPLES]]
 
 
 async def _accounts(settings: Settings, handler: ApiHandler, job: Job) -> AsyncIterator[list[str]]:
@@ -92,10 +101,10 @@ def _tell(unusable: str) -> None:
     click.echo(f"unusable: {unusable}", err=True)
 
 
-def _quota(job: Job, calls: int) -> str:
+def _quota(handler: ApiHandler, job: Job, calls: int) -> str:
     """The share of a minute's quota; how large the quota is only the argument says, the medium tells what is left."""
     if not job.minutely_control:
-        return "unknown: the argument has no minutely_control, the medium tells with its first answer"
+        return f"unknown: the argument has no minutely_control; the medium counts {handler.quota_rule}"
     return f"{100 * calls / job.minutely_control:.1f}% of one minute at {job.minutely_control} calls (minutely_control)"
 
 
@@ -104,7 +113,7 @@ def _url(handler: ApiHandler, base_url: str, unit: Unit) -> str:
     if handler.page_size:
         params = {**params, **handler.page(1)}
     url = handler.sign(base_url, unit, params, "TOKEN", Stamp(int(time.time()), "0")).url
-    return url.replace("=TOKEN", f"={MASK}")
+    return re.sub(r"(?<=token=)[^&]*", MASK, url)
 
 
 def _row_key(handler: ApiHandler, unit: Unit) -> str:

@@ -22,6 +22,7 @@ from ark.accounts import embedded_redis
 from ark.settings import KNOWN, TYPES, load, shown
 from handlers.api import ApiHandler
 from handlers.cli.main import COMMANDS, cli
+from handlers.interface_docs import document
 from tests.simulator import simulator
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -138,7 +139,14 @@ def test_every_setting_is_documented_with_its_default():
 
 def spelled(value: object) -> str:
     """A default as the table of settings spells it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:,}".removesuffix(".0") if isinstance(value, int | float) else str(value or "empty")
+
+
+def test_the_interfaces_are_documented_as_they_are_declared():
+    written = (CHECKOUT / "docs/interfaces.md").read_text(encoding="utf-8")
+    assert written == document(), "declarations have changed: run `ark interfaces --docs > docs/interfaces.md`"
 
 
 def variable_of(key: str) -> str:

@@ -34,15 +34,17 @@ class _Page(msgspec.Struct):
 
 
 class _CursorPage(msgspec.Struct):
-    cursor: Int64
-    has_more: bool | Int64
-    total_number: Int64
+    """Beside a list that is read by page it may say anything; one that is read by cursor is held to it."""
+
+    cursor: Int64 = 0
+    has_more: bool | Int64 = False
+    total_number: Int64 = -1
 
 
 class _Envelope(msgspec.Struct):
     code: Int64
-    message: str | None = ""
-    request_id: str | None = ""
+    message: object = ""
+    request_id: object = ""
     data: Raw = Raw(b"null")
     page_info: Raw = Raw(b"null")
 
@@ -75,6 +77,8 @@ class JrttHandler(ApiHandler):
     settings: Jrtt
     subject: ClassVar[str] = "advertiser_id"
     """The parameter that names the account, or the agent of a list interface; empty: `params` names them."""
+    all_states: ClassVar[str] = ""
+    """The status that stands for all objects, deleted ones too, where the endpoint leaves those out by itself."""
 
     def page(self, number: int, cursor: str = "") -> Params:
         if cursor:
@@ -82,7 +86,11 @@ class JrttHandler(ApiHandler):
         return {"page": number, "page_size": self.page_size}
 
     def narrow(self, field: str, ids: Sequence[str]) -> Params:
-        return {"filtering": {f"{field}s": numbers(ids)}}
+        return {"filtering": self.states() | {f"{field}s": numbers(ids)}}
+
+    def states(self) -> dict[str, object]:
+        """The filter that lets deleted objects in, where the setting jrtt.deleted asks for them."""
+        return {"status": self.all_states} if self.settings.deleted and self.all_states else {}
 
     def sign(self, base_url: str, unit: Unit, params: Params, token: str, stamp: Stamp) -> Request:  # noqa: ARG002
         query: dict[str, object] = {self.subject: unit.account_id or unit.agent_id} if self.subject else {}
@@ -94,9 +102,9 @@ class JrttHandler(ApiHandler):
 
     def read(self, body: bytes) -> Answer:
         envelope = decode_body(_ENVELOPE, body)
-        trace = envelope.request_id or ""
+        trace = str(envelope.request_id or "")
         if envelope.code != 0:
-            return Answer(envelope.code, envelope.message or "", trace=trace)
+            return Answer(envelope.code, str(envelope.message or ""), trace=trace)
         data = decode_body(_DATA, envelope.data)
         if isinstance(data, list):
             return Answer(0, "", data, trace=trace, body=body)
@@ -135,18 +143,17 @@ class Report(JrttHandler):
     group_by: ClassVar[Sequence[str]] = ("STAT_GROUP_BY_FIELD_ID", "STAT_GROUP_BY_FIELD_STAT_TIME")
 
     def params(self, unit: Unit) -> Params:
-        return one_day(unit) | {"group_by": self.group_by, "time_granularity": "STAT_TIME_GRANULARITY_DAILY"}
+        shape = {"group_by": self.group_by, "time_granularity": "STAT_TIME_GRANULARITY_DAILY"}
+        return one_day(unit) | shape | ({"filtering": self.states()} if self.states() else {})
 
 
 class Objects(JrttHandler):
     """Campaigns, ads or creatives; the setting jrtt.deleted has the deleted ones listed as well."""
 
     pages = "list_page"
-    all_states: ClassVar[str]
-    """The status that stands for all of them, deleted ones too."""
 
     def params(self, unit: Unit) -> Params:  # noqa: ARG002 - the hook's
-        return {"filtering": {"status": self.all_states}} if self.settings.deleted else {}
+        return {"filtering": self.states()} if self.states() else {}
 
 
 def one_day(unit: Unit) -> dict[str, object]:

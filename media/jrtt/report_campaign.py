@@ -8,5 +8,6 @@ class JrttReportCampaign(Report):
     """One row per campaign."""
 
     path = "2/report/campaign/get/"
+    all_states = "CAMPAIGN_STATUS_ALL"
     table = "tenant_jrtt_report_campaign_get_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "campaign_id", "tenant")

@@ -11,6 +11,7 @@ class JrttReportCreative(Report):
     """One row per creative. The medium cuts lists off at 5,000: those are asked for by campaign, then by ad."""
 
     path = "2/report/creative/get/"
+    all_states = "CREATIVE_STATUS_ALL"
     table = "tenant_jrtt_report_creative_get_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "creative_id", "tenant")
     reach = 4_999

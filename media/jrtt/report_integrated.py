@@ -1,11 +1,9 @@
 """jrtt.report_integrated: figures of one day by ad and keyword (多合一数据报表)."""
 
-from collections.abc import Sequence
-
 from ark.rows import RowKey
 from ark.units import Unit
 from handlers.api import Params
-from media.jrtt.base import Report, numbers, one_day
+from media.jrtt.base import Report, one_day
 
 _PLACES = {"account_id": "advertiser_id", "date": "stat_datetime", "ad_id": "ad_id", "bidword_id": "bidword_id"}
 
@@ -21,6 +19,3 @@ class JrttReportIntegrated(Report):
 
     def params(self, unit: Unit) -> Params:
         return one_day(unit) | {"group_by": ["STAT_GROUP_BY_BIDWORD_ID", "STAT_GROUP_BY_AD_ID"]}
-
-    def narrow(self, field: str, ids: Sequence[str]) -> Params:
-        return {"filtering": {field: numbers(ids)}}  # its filters are named in the singular

@@ -36,13 +36,13 @@ class _Data(msgspec.Struct):
 
 class _Envelope(msgspec.Struct):
     code: Int64
-    message: str | None = ""
+    message: object = ""
     data: _Data | None = None
 
 
 class _Refusal(msgspec.Struct):
     code: Int64
-    message: str | None = ""
+    message: object = ""
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
@@ -78,9 +78,9 @@ class TencentHandler(ApiHandler):
             refusal = decode_body(_REFUSAL, body)
             if refusal.code == 0:
                 raise
-            return Answer(refusal.code, refusal.message or "")
+            return Answer(refusal.code, str(refusal.message or ""))
         if envelope.code != 0:
-            return Answer(envelope.code, envelope.message or "")
+            return Answer(envelope.code, str(envelope.message or ""))
         if envelope.data is None:
             raise BadBodyError("bad body: code 0 without data")
         page = envelope.data.page_info

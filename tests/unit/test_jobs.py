@@ -9,6 +9,8 @@ from handlers.jobs import load_jobs
 from handlers.registry import names
 
 ABC = ["m.a", "m.b", "m.c"]
+STARTED = '[jobs]\na = "m.a"\nb = "m.b"\nc = "m.c"\n'
+"""Each of them has a way in."""
 DAY = dt.date(2020, 5, 30)
 KEY = "gdt_advertiser_v1.1_T100117_20200530"
 JOB = Job(
@@ -33,10 +35,37 @@ def jobs():
     return load_jobs(names())
 
 
-def test_the_shipped_file_names_the_gdt_chain(jobs):
+def after(jobs, finished, job, children=()):
+    """The arguments of the followers of `finished`, by interface; each is started once here."""
+    started = list(jobs.next_jobs(job, finished, children))
+    assert len(dict(started)) == len(started)
+    return dict(started)
+
+
+def test_the_shipped_file_names_the_chains_of_every_medium(jobs):
     assert jobs.followers("gdt.advertisers") == ("gdt.funds",)
     assert jobs.followers("gdt.funds") == ("gdt.daily_report_ad", "gdt.hourly_report_ad")
     assert jobs.followers("gdt.hourly_report_ad") == ()
+    assert jobs.followers("jrtt.accounts") == ("jrtt.account_info", "jrtt.fund")
+    assert jobs.followers("jrtt.child_agents") == ("jrtt.child_fund", "jrtt.child_accounts")
+    assert jobs.followers("wx.advertisers") == ("wx.funds",)
+
+
+def test_what_only_the_scheduler_starts_and_what_nothing_starts(jobs):
+    assert jobs.roots() == ["gdt.advertisers", "jrtt.accounts", "jrtt.child_agents", "wx.advertisers"]
+    assert jobs.alone["gdt.campaigns"]
+    assert jobs.alone["wx.b.funds"]
+    assert not {*jobs.alone} & {*jobs.roots()}
+
+
+def test_a_full_run_of_every_medium_is_mapped(jobs):
+    """gdt 3, 13 and 28; jrtt 4 to 31, one_agent, child_agent; wx."""
+    tasks = [f"dmp_task_gdt_api_{number}" for number in (3, 13, 28)]
+    tasks += [f"dmp_task_jrtt_api_{number}" for number in range(4, 32)]
+    tasks += ["dmp_task_jrtt_one_agent", "dmp_task_jrtt_child_agent", "dmp_task_wx_api"]
+    media = [jobs.resolve(task).partition(".")[0] for task in tasks]
+    assert media == ["gdt"] * 3 + ["jrtt"] * 30 + ["wx"]
+    assert all(name in jobs.scheduled(jobs.resolve(name)) for name in tasks)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +73,8 @@ def test_the_shipped_file_names_the_gdt_chain(jobs):
     [
         ("dmp_gdt_api_advertiser_list", "gdt.advertisers"),
         ("dmp_task_gdt_api_3", "gdt.funds"),
+        ("dmp_jrtt_api_agent_report", "jrtt.report_agent"),
+        ("dmp_wx_api_advertiser_list", "wx.advertisers"),
         ("gdt.hourly_report_ad", "gdt.hourly_report_ad"),
     ],
 )
@@ -68,39 +99,69 @@ def test_an_unknown_name_comes_with_the_nearest(jobs, name, hint):
 def test_after_a_list_job_the_follower_works_from_the_list_of_the_day(jobs):
     named = msgspec.structs.replace(JOB, redis_accounts_key="custom", account_list=("7",))
     for job in (JOB, named):
-        followed = jobs.next_job(job, "gdt.advertisers", "gdt.funds")
+        followed = after(jobs, "gdt.advertisers", job)["gdt.funds"]
         assert (followed.redis_accounts_key, followed.account_list) == (KEY, ())
 
 
 @pytest.mark.parametrize("named", [{"account_list": ("7", "8")}, {"redis_accounts_key": "custom"}])
-def test_after_another_job_the_follower_keeps_accounts_and_key(jobs, named):
+def test_after_another_job_the_followers_keep_accounts_and_key(jobs, named):
     job = msgspec.structs.replace(JOB, **named)
-    followed = jobs.next_job(job, "gdt.funds", "gdt.daily_report_ad")
-    assert (followed.redis_accounts_key, followed.account_list) == (job.redis_accounts_key, job.account_list)
+    followers = after(jobs, "gdt.funds", job)
+    assert [*followers] == ["gdt.daily_report_ad", "gdt.hourly_report_ad"]
+    for followed in followers.values():
+        assert (followed.redis_accounts_key, followed.account_list) == (job.redis_accounts_key, job.account_list)
 
 
 def test_after_a_job_on_all_accounts_the_key_is_named(jobs):
-    assert jobs.next_job(JOB, "gdt.funds", "gdt.daily_report_ad").redis_accounts_key == KEY
+    assert {each.redis_accounts_key for each in after(jobs, "gdt.funds", JOB).values()} == {KEY}
 
 
 def test_the_follower_keeps_the_rest_and_can_be_handed_over(jobs):
-    followed = jobs.next_job(JOB, "gdt.advertisers", "gdt.funds")
+    followed = after(jobs, "gdt.advertisers", JOB)["gdt.funds"]
     assert (followed.cur_job_name, followed.media_name) == ("gdt.funds", "gdt")
     changed = {"cur_job_name", "media_name", "redis_accounts_key"}
     assert all(getattr(followed, key) == getattr(JOB, key) for key in set(Job.__struct_fields__) - changed)
     assert decode(encode(followed), DAY) == followed
 
 
+def test_a_list_of_agents_starts_a_run_for_each_of_them(jobs):
+    job = msgspec.structs.replace(JOB, cur_job_name="jrtt.child_agents", redis_accounts_key="custom")
+    started = list(jobs.next_jobs(job, "jrtt.child_agents", ("11", "12")))
+    assert [interface for interface, _ in started] == ["jrtt.child_fund", "jrtt.child_accounts", "jrtt.child_accounts"]
+    (_, fund), *accounts = started
+    assert (fund.agent_id, fund.redis_accounts_key) == ("1050262", "jrtt_child_agents_v2_T100117")
+    for (_, followed), child in zip(accounts, ("11", "12"), strict=True):
+        assert (followed.agent_id, followed.agents_list, followed.agent_level) == (child, (child,), "child")
+        assert (followed.redis_accounts_key, followed.account_list) == ("", ())
+
+
+def test_a_list_of_no_agents_starts_no_run_by_agent(jobs):
+    assert [*after(jobs, "jrtt.child_agents", JOB)] == ["jrtt.child_fund"]
+
+
+def test_the_second_generation_goes_on_with_its_own_accounts(jobs):
+    job = msgspec.structs.replace(JOB, agent_id="11", agents_list=("11",), agent_level="child")
+    fund = after(jobs, "jrtt.report_agent", job)["jrtt.fund"]
+    assert fund.redis_accounts_key == "jrtt_child_advertiser_v2_T100117_20200530"
+    report = after(jobs, "jrtt.fund", fund)["jrtt.report_advertiser"]
+    assert report.redis_accounts_key == fund.redis_accounts_key
+
+
 def test_a_chain_and_a_fork(tmp_path):
     jobs = jobs_of(tmp_path, '[jobs]\nx = "m.a"\n[follows]\n"m.a" = ["m.b", "m.c"]\n')
     assert jobs.resolve("x") == "m.a"
     assert jobs.followers("m.a") == ("m.b", "m.c")
+    assert jobs.roots() == ["m.a"]
 
 
-def test_an_empty_file_has_only_the_interfaces(tmp_path):
-    jobs = jobs_of(tmp_path, "")
-    assert jobs.resolve("m.a") == "m.a"
-    assert jobs.followers("m.a") == ()
+def test_what_is_alone_is_no_root_and_may_have_followers(tmp_path):
+    jobs = jobs_of(tmp_path, '[jobs]\nx = "m.a"\n[follows]\n"m.b" = ["m.c"]\n[alone]\n"m.b" = "by hand"\n')
+    assert jobs.roots() == ["m.a"]
+    assert jobs.alone == {"m.b": "by hand"}
+
+
+def test_an_empty_file_is_enough_where_there_is_no_interface(tmp_path):
+    assert jobs_of(tmp_path, "", []).roots() == []
 
 
 @pytest.mark.parametrize(
@@ -108,8 +169,13 @@ def test_an_empty_file_has_only_the_interfaces(tmp_path):
     [
         ('[follows]\n"m.a" = ["m.b"]\n"m.b" = ["m.c"]\n"m.c" = ["m.a"]\n', "circle: .*m.a -> m.b"),
         ('[follows]\n"m.a" = ["m.a"]\n', "circle: m.a -> m.a"),
-        ('[follows]\n"m.a" = ["m.b", "m.b"]\n', "m.b 2 times"),
-        ('[follows]\n"m.a" = ["m.c"]\n"m.b" = ["m.c"]\n', "m.c 2 times"),
+        (STARTED + '[follows]\n"m.a" = ["m.b", "m.b"]\n', "m.b 2 times after m.a"),
+        (STARTED + '[follows]\n"m.a" = ["m.b", "m.c"]\n"m.b" = ["m.c"]\n', "m.c 2 times after m.a"),
+        ("", "m.a has no way in: .*alone"),
+        ('[jobs]\nx = "m.a"\n[follows]\n"m.a" = ["m.b"]\n', "m.c has no way in"),
+        (STARTED + '[alone]\n"m.c" = "by hand"\n', r"\[alone\] .* nothing starts m.c, but something does"),
+        (STARTED + '[follows]\n"m.a" = ["m.c"]\n[alone]\n"m.c" = ""\n', "nothing starts m.c"),
+        ('[alone]\n"m.x" = "by hand"\n', r"\[alone\] .* unknown interface 'm.x'"),
         ('[follows]\n"m.a" = ["m.d"]\n', r"\[follows\] .* unknown interface 'm.d', did you mean m"),
         ('[follows]\n"nowhere" = ["m.a"]\n', "unknown interface 'nowhere'"),
         ('[jobs]\nx = "m.ab"\n', r"x in \[jobs\] .* unknown interface 'm.ab', did you mean m"),

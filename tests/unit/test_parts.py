@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ark.answers import Answer, PageInfo
+from ark.answers import Answer, Cursor, PageInfo
 from ark.errors import UnitError
 from ark.ledger import UnitKey
 from ark.units import Unit
@@ -83,6 +83,39 @@ def test_a_list_within_reach_is_not_cut():
     task, medium = make(), Medium([("1", "1", n) for n in range(REACH)])
     assert len(read(task, medium)) == REACH
     assert medium.calls == REACH // SIZE
+
+
+def by_cursor(after: int, total: int, *, more: bool) -> Answer:
+    return Answer(0, "", [], cursor=Cursor(str(after), more, total))
+
+
+def test_a_list_beyond_reach_is_read_by_cursor_where_there_is_one():
+    task = make()
+    with pytest.raises(TooLongError) as too_long:
+        task.take(Answer(0, "", [], PageInfo(1, SIZE, 23, 5)), SIZE, SIZE, REACH)
+    task.cut(too_long.value, 0, cursors=True)
+    assert task.part.cursor == "0"
+    task.take(by_cursor(77, 23, more=True), 20, SIZE, REACH)
+    assert (task.part.cursor, task.fetched) == ("77", False)
+    task.take(by_cursor(99, 23, more=False), 3, SIZE, REACH)
+    assert task.fetched
+    assert task.received == task.declared == 23
+
+
+@pytest.mark.parametrize(
+    ("answer", "records", "words"),
+    [
+        (by_cursor(7, 23, more=False), 20, "20 of 23 records came, and the medium says there is no more"),
+        (by_cursor(7, 20, more=True), 20, "20 of 20 records came, and the medium says there is more"),
+        (by_cursor(0, 23, more=True), 20, "says there is more"),
+        (Answer(0, "", []), 20, "no cursor"),
+    ],
+)
+def test_a_cursor_that_contradicts_itself_fails_the_unit(answer, records, words):
+    task = make()
+    task.cut(TooLongError(23, REACH), 0, cursors=True)
+    with pytest.raises(UnitError, match=words):
+        task.take(answer, records, SIZE, REACH)
 
 
 def test_ids_are_taken_together_as_far_as_a_part_stays_within_half_of_the_reach():

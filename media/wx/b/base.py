@@ -37,7 +37,7 @@ class _Data(msgspec.Struct):
 
 class _Envelope(msgspec.Struct):
     errcode: Int64 = 0
-    errmsg: str | None = ""
+    errmsg: object = ""
     data: Raw = Raw(b"null")
 
 
@@ -71,7 +71,7 @@ class WxBHandler(ApiHandler):
     def read(self, body: bytes) -> Answer:
         envelope = decode_body(_ENVELOPE, body)
         if envelope.errcode != 0:
-            return Answer(envelope.errcode, envelope.errmsg or "")
+            return Answer(envelope.errcode, str(envelope.errmsg or ""))
         if bytes(envelope.data) == b"null":  # errcode may be absent where all is well; data may not
             raise BadBodyError("bad body: errcode 0 without data")
         data = decode_body(_DATA, envelope.data)

@@ -1,7 +1,7 @@
 """What the body codes of WeChat's own dialect mean.
 
-Source: WeChat's general table of return codes; those of /marketing itself are not known. What is not listed fails the
-unit.
+Source: WeChat's general table of return codes; those of /marketing itself are not known. The quota is the account's
+own: where it is used up, no other account has to wait. What is not listed fails the unit.
 """
 
 from ark.answers import Code, CodeTable, Verdict
@@ -18,8 +18,8 @@ CODES = CodeTable(
         40014: Code(Verdict.TOKEN, "access token is not valid"),
         41001: Code(Verdict.TOKEN, "access token is missing"),
         42001: Code(Verdict.TOKEN, "access token has expired"),
-        45009: Code(Verdict.LATER, "the account's calls of this day are used up"),
-        45011: Code(Verdict.WAIT, "the account's calls of this minute are used up", MINUTE),
+        45009: Code(Verdict.FAIL, "the account's calls of this day are used up: run what failed again tomorrow"),
+        45011: Code(Verdict.RETRY, "the account's calls of this minute are used up", MINUTE),
         45035: _ADDRESS,
         47001: Code(Verdict.FAIL, "JSON of a parameter is malformed"),
         48001: Code(Verdict.FAIL, "the API is not authorised for this app"),
