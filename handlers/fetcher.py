@@ -124,7 +124,7 @@ class Fetcher:
         if task.part.ids:
             params = {**params, **handler.narrow(task.part.by, task.part.ids)}
         if handler.page_size:
-            params = {**params, **handler.page(task.part.page)}
+            params = {**params, **handler.page(task.part.page, task.part.cursor)}
         request = handler.sign(self._base_url, task.unit, params, token, Stamp(int(time.time()), next(self._nonces)))
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -169,7 +169,7 @@ class Fetcher:
         try:
             task.take(answer, len(records), handler.page_size, handler.reach)
         except TooLongError as error:
-            task.cut(error, len(self._levels))
+            task.cut(error, len(self._levels), cursors=handler.cursors)
             return
         if task.part.lists:
             self._note_ids(task, records)
@@ -219,7 +219,7 @@ class Fetcher:
                 task.token_refused = True
                 await refuse(self._owner(task)[0], call.token)
                 self._queue.give_back(task)
-            case Verdict.SKIP if not task.received and len(task.members) <= 1:
+            case Verdict.SKIP if not (task.received or task.whole) and len(task.members) <= 1:
                 self._leave(task)
                 self._outcomes.skipped(task, reason)
                 self._queue.done()

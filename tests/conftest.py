@@ -10,9 +10,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.interface_check import Desk
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -67,6 +70,28 @@ def ark_home() -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="ark-"))
     yield home
     shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def desks() -> Iterator[Callable[[str], "Desk"]]:
+    """Makes the desk of a tenant: all share one home and its embedded Redis, and run interfaces in this process."""
+    from ark.accounts import embedded_redis
+    from tests.interface_check import Desk, untouched_process
+
+    home = Path(tempfile.mkdtemp(prefix="ark-"))
+    url = embedded_redis.ensure(home, "")
+    with untouched_process():
+        yield lambda tenant: Desk(home, url, tenant)
+    embedded_redis.stop(home)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def desk(desks: Callable[[str], "Desk"]) -> Iterator["Desk"]:
+    """A desk of its own tenant."""
+    made = desks(f"T{secrets.randbelow(9 * 10**8) + 10**8}")
+    yield made
+    made.redis.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 keys            the names of the sorted sets        members         what is an account, an agent, a score
 directory       `connect`, and reading the sets     account_list    how a list interface replaces its agent's accounts
-tokens          a token per agent, read again       embedded_redis  the server of this machine, where no other is set
-                when the medium refuses it
+tokens          a token per agent, read again or    token_pairs     a new pair of tokens in the place of the old one
+                renewed when it is refused          token_spool     the same on disk until Redis has it
+lease           one holder at a time                embedded_redis  the server of this machine, where no other is set
 """

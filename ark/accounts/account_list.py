@@ -46,7 +46,8 @@ class AccountList:
 
         An account that another agent has keeps that agent; such accounts come back as text for the log
         ("123 (agent 7)", at most EXAMPLES and how many more). Raises EmptyListError where none was added to a list
-        that is to be replaced: an empty answer of a medium does not erase a list. A list that `may_be_empty` may stay so.
+        that is to be replaced: an empty answer of a medium does not erase a list. One that `may_be_empty` may stay
+        empty.
         """
         if not self._begun:
             if self._adds or (self._may_be_empty and not await self._directory.members(self._key, self._agent)):

@@ -2,56 +2,121 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+
+import structlog
 
 from ark.accounts.directory import Directory
 from ark.accounts.keys import Keys
-from ark.errors import ServiceDownError, TokenError
+from ark.errors import ArkError, ServiceDownError, TokenError
+
+log = structlog.get_logger(__name__)
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between the tries to read a new token while Redis is down in the middle of a run: one minute in all."""
+"""Seconds between the tries to reach a Redis that is down in the middle of a run: one minute in all."""
+
+Refresh = Callable[[str, Collection[str]], Awaitable[None]]
+"""(agent, its refused tokens): has the medium issue a new one, and puts it into Redis."""
 
 
 class Tokens:
-    """The tokens of one tenant's agents, read once and again when the medium refuses one."""
+    """The tokens of one tenant's agents, read once and again when the medium refuses one.
+
+    An owner is an agent, or an account where each has its own token. One without a token is served by its
+    first-generation agent. With `refresh` a token that is refused is renewed, once.
+    """
 
     def __init__(
-        self, directory: Directory, keys: Keys, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        directory: Directory,
+        keys: Keys,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        refresh: Refresh | None = None,
     ) -> None:
-        self._directory, self._keys, self._sleep = directory, keys, sleep
+        self._directory, self._keys, self._sleep, self._refresh = directory, keys, sleep, refresh
         self._known: dict[str, list[str]] = {}
+        self._parents: dict[str, str] = {}
+        self._holders: dict[str, str] = {}
         self._doubted: set[str] = set()
         self._refused: set[str] = set()
+        self._renewed: set[str] = set()
+        self._troubles: dict[str, str] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def get(self, agent: str) -> str:
-        """A token of `agent` that was not refused, rather one that is not in doubt; TokenError where there is none."""
+    async def get(self, owner: str, fallback: str = "") -> str:
+        """A token for `owner` that was not refused, rather one that is not in doubt; TokenError where there is none.
+
+        Its own; else that of its first-generation agent, which is found in `child_agents`; else that of `fallback`.
+        """
+        holder = await self._holder(owner, fallback)
+        left = [token for token in self._known[holder] if token not in self._refused]
+        if not left:
+            trouble = self._troubles.get(holder)
+            way_out = f"renewing it failed: {trouble}" if trouble else self._way_out
+            raise TokenError(f"the medium refuses the token of agent {holder} in {self._keys.tokens}: {way_out}")
+        return next((token for token in left if token not in self._doubted), left[0])
+
+    async def doubted(self, owner: str, token: str) -> None:
+        """A call with `token` was refused for the first time: look once whether there is another by now, or renew it.
+
+        However many calls were refused at the same time, Redis and the medium are asked once. Where that brings no
+        other token, the same may be tried again: one wrong answer of a medium does not cost an agent.
+        """
+        holder = self._holders.get(owner, owner)
+        async with self._locks[holder]:
+            if token not in self._doubted:
+                self._doubted.add(token)
+                await self._replace(holder)
+
+    async def refused(self, owner: str, token: str) -> None:
+        """A call was refused again: never give `token` out any more, and look once whether there is another."""
+        holder = self._holders.get(owner, owner)
+        async with self._locks[holder]:
+            if token not in self._refused:
+                self._refused.add(token)
+                if token in self._renewed:
+                    self._troubles.setdefault(holder, "the medium refuses the renewed token as well")
+                await self._replace(holder)
+
+    async def _holder(self, owner: str, fallback: str) -> str:
+        """The agent whose token opens what is `owner`'s."""
+        if await self._has_token(owner):
+            self._holders[owner] = owner
+            return owner
+        for agent in (await self._parent(owner), fallback):
+            if agent not in {"", owner} and await self._has_token(agent):
+                self._holders[owner] = agent
+                return agent
+        raise await self._none(owner)
+
+    async def _has_token(self, agent: str) -> bool:
         if agent not in self._known or self._locks[agent].locked():
             async with self._locks[agent]:
                 if agent not in self._known:
                     self._known[agent] = await self._directory.tokens(self._keys.tokens, agent)
-        left = [token for token in self._known[agent] if token not in self._refused]
-        if not left:
-            raise await self._none(agent)
-        return next((token for token in left if token not in self._doubted), left[0])
+        return bool(self._known[agent])
 
-    async def doubted(self, agent: str, token: str) -> None:
-        """A call with `token` was refused for the first time: look once whether there is another by now.
+    async def _parent(self, owner: str) -> str:
+        if not self._keys.child_agents:
+            return ""
+        async with self._locks[owner]:
+            if owner not in self._parents:
+                self._parents[owner] = await self._directory.parent(self._keys.child_agents, owner)
+        return self._parents[owner]
 
-        However many calls were refused at the same time, Redis is asked once. The same token may be tried again: one
-        wrong answer of a medium does not cost an agent.
-        """
-        async with self._locks[agent]:
-            if token not in self._doubted:
-                self._doubted.add(token)
-                await self._read_again(agent)
-
-    async def refused(self, agent: str, token: str) -> None:
-        """A call was refused again: never give `token` out any more, and look once whether there is another."""
-        async with self._locks[agent]:
-            if token not in self._refused:
-                self._refused.add(token)
-                await self._read_again(agent)
+    async def _replace(self, agent: str) -> None:
+        """Find a token that is not in doubt: somebody may have renewed it, else it is renewed here, once."""
+        await self._read_again(agent)
+        bad = frozenset(self._doubted | self._refused)
+        if self._refresh is None or agent in self._troubles or not bad.issuperset(self._known[agent]):
+            return
+        try:
+            await self._refresh(agent, bad)
+        except ArkError as error:
+            self._troubles[agent] = str(error)
+            log.warning("the token could not be renewed", agent=agent, error=str(error))
+        await self._read_again(agent)
+        self._renewed |= set(self._known[agent]) - bad
 
     async def _read_again(self, agent: str) -> None:
         """Where Redis is down it is tried for a minute (PAUSES); then TokenError."""
@@ -63,16 +128,31 @@ class Tokens:
                 await self._sleep(pause)
             else:
                 return
-        raise TokenError(f"the token of agent {agent} was refused and no other can be read: {down}") from down
+        trouble = f"; renewing it failed: {self._troubles[agent]}" if agent in self._troubles else ""
+        raise TokenError(f"the token of agent {agent} was refused and no other can be read: {down}{trouble}") from down
 
-    async def _none(self, agent: str) -> TokenError:
-        key = self._keys.tokens
-        if self._known[agent]:
-            return TokenError(f"the medium refuses the token of agent {agent} in {key}: run `ark tokens refresh`")
-        tokens, agents = await self._directory.size(key), await self._directory.size(self._keys.agents)
+    @property
+    def _way_out(self) -> str:
+        return "run `ark tokens refresh`" if self._keys.refresh_tokens else "write a new one there"
+
+    async def _none(self, owner: str) -> TokenError:
+        keys = self._keys
+        tokens, agents = await self._directory.size(keys.tokens), await self._directory.size(keys.agents)
         shared = ""
         if 0 < tokens < agents:
             shared = (
                 f" ({tokens} tokens for {agents} agents; a token shared by two agents is kept for one of them only)"
             )
-        return TokenError(f"no token of agent {agent} in {key}{shared}: run `ark tokens refresh`, or check the agent")
+        missing = f"no token of agent {owner} in {keys.tokens}{shared}"
+        if not keys.child_agents:
+            return TokenError(f"{missing}: {self._way_out}, or check the agent")
+        parent = self._parents[owner]
+        if parent and parent != owner:
+            return TokenError(
+                f"{missing}, nor one of agent {parent}, whose child it is in {keys.child_agents}:"
+                f" {self._way_out}, or authorise one of them"
+            )
+        return TokenError(
+            f"{missing}, and {keys.child_agents} names no first-generation agent of it:"
+            f" list the child agents again, {self._way_out}, or check the agent"
+        )

@@ -329,8 +329,15 @@ async def test_a_refused_token_never_comes_back(directory, key):
     second = await tokens.get(AGENT)
     assert {first, second} == {"token-a", "token-b"}
     await tokens.refused(AGENT, second)
-    with pytest.raises(TokenError, match=f"the medium refuses the token of agent {AGENT} in {keys.tokens}"):
+    with pytest.raises(
+        TokenError, match=f"the medium refuses the token of agent {AGENT} in {keys.tokens}: write a new"
+    ):
         await tokens.get(AGENT)
+    renewable = Tokens(directory, keys._replace(refresh_tokens="some"))
+    for token in (first, second):
+        await renewable.refused(AGENT, token)
+    with pytest.raises(TokenError, match="run `ark tokens refresh`"):
+        await renewable.get(AGENT)
 
 
 class FlakyDirectory(Directory):
@@ -367,6 +374,124 @@ async def test_a_redis_that_is_down_meanwhile_is_waited_for_a_minute(directory, 
     with pytest.raises(TokenError, match="was refused and no other can be read: Redis is down"):
         await tokens.refused(AGENT, "token-new")
     assert sum(slept[3:]) == 60
+
+
+def with_children(key):
+    return keys_of(key)._replace(child_agents=f"{key}_child_agents")
+
+
+@scenario
+async def test_an_owner_without_a_token_is_served_by_its_parent(directory, key):
+    keys = with_children(key)
+    await directory.client.zadd(keys.tokens, {"token-first": int(AGENT), "token-own": 222})
+    await directory.client.zadd(keys.child_agents, {"111": int(AGENT), "222": int(AGENT), AGENT: int(AGENT)})
+    tokens = Tokens(directory, keys)
+    assert [await tokens.get(owner) for owner in ("111", "222", AGENT)] == ["token-first", "token-own", "token-first"]
+    await directory.client.zrem(keys.tokens, "token-first")
+    await directory.client.zadd(keys.tokens, {"token-next": int(AGENT)})
+    await asyncio.gather(*[tokens.doubted(owner, "token-first") for owner in ("111", AGENT)])
+    assert [await tokens.get(owner) for owner in ("111", AGENT)] == ["token-next"] * 2
+
+
+@scenario
+async def test_the_fallback_serves_whom_nobody_else_does(directory, key):
+    await directory.client.zadd(f"{key}_token", {"token-first": int(AGENT)})
+    for keys in (keys_of(key), with_children(key)):
+        assert await Tokens(directory, keys).get("111", AGENT) == "token-first"
+
+
+@scenario
+async def test_an_owner_whom_nobody_serves_names_both_keys(directory, key):
+    keys = with_children(key)
+    with pytest.raises(TokenError, match=f"no token of agent 111 in {keys.tokens}, and {keys.child_agents} names no"):
+        await Tokens(directory, keys).get("111", "111")
+    await directory.client.zadd(keys.child_agents, {"111": int(AGENT)})
+    both = f"no token of agent 111 in {keys.tokens}, nor one of agent {AGENT}, .* {keys.child_agents}: write"
+    with pytest.raises(TokenError, match=both):
+        await Tokens(directory, keys).get("111")
+    await directory.client.zadd(keys.child_agents, {"111": 0.5})
+    with pytest.raises(TokenError, match=f"111 in {keys.child_agents} has score 0.5, which is no agent"):
+        await Tokens(directory, keys).get("111")
+
+
+class Renewing:
+    """Renews as often as it is told: `token-2`, `token-3`, ...; raises `error` where it is set."""
+
+    def __init__(self, directory, key, error=None):
+        self.directory, self.key, self.error, self.calls = directory, key, error, []
+
+    async def __call__(self, agent, refused):
+        self.calls.append((agent, set(refused)))
+        await asyncio.sleep(0.01)
+        if self.error:
+            raise self.error
+        await self.directory.client.zremrangebyscore(self.key, int(agent), int(agent))
+        await self.directory.client.zadd(self.key, {f"token-{len(self.calls) + 1}": int(agent)})
+
+
+@scenario
+async def test_fifty_refusals_at_once_renew_once(directory, key):
+    keys = with_children(key)
+    await directory.client.zadd(keys.tokens, {"token-1": int(AGENT)})
+    await directory.client.zadd(keys.child_agents, {str(owner): int(AGENT) for owner in range(100, 105)})
+    renewing = Renewing(directory, keys.tokens)
+    tokens = Tokens(directory, keys, refresh=renewing)
+
+    owners = [AGENT, *map(str, range(100, 105))] * 9
+    assert {await tokens.get(owner) for owner in owners} == {"token-1"}
+
+    async def worker(owner):
+        await tokens.doubted(owner, "token-1")
+        return await tokens.get(owner)
+
+    assert set(await asyncio.gather(*[worker(owner) for owner in owners])) == {"token-2"}
+    assert renewing.calls == [(AGENT, {"token-1"})]
+
+
+@scenario
+async def test_a_token_that_somebody_else_renewed_is_not_renewed(directory, key):
+    keys = keys_of(key)
+    await directory.client.zadd(keys.tokens, {"token-1": int(AGENT)})
+    renewing = Renewing(directory, keys.tokens)
+    tokens = Tokens(directory, keys, refresh=renewing)
+    assert await tokens.get(AGENT) == "token-1"
+    await directory.client.zadd(keys.tokens, {"token-b": int(AGENT)})
+    await tokens.doubted(AGENT, "token-1")
+    assert (await tokens.get(AGENT), renewing.calls) == ("token-b", [])
+    await tokens.refused(AGENT, "token-b")
+    assert (await tokens.get(AGENT), renewing.calls) == ("token-2", [(AGENT, {"token-1", "token-b"})])
+
+
+@scenario
+async def test_a_renewed_token_that_is_refused_is_not_renewed_again(directory, key):
+    keys = keys_of(key)
+    await directory.client.zadd(keys.tokens, {"token-1": int(AGENT)})
+    renewing = Renewing(directory, keys.tokens)
+    tokens = Tokens(directory, keys, refresh=renewing)
+    for refuse in (tokens.doubted, tokens.refused):
+        await refuse(AGENT, await tokens.get(AGENT))
+    with pytest.raises(TokenError, match=f"refuses the token of agent {AGENT} .* refuses the renewed token as well"):
+        await tokens.get(AGENT)
+    assert len(renewing.calls) == 1
+
+
+@scenario
+async def test_a_refresh_that_fails_does_not_hide_the_refusal(directory, key):
+    keys = keys_of(key)
+    await directory.client.zadd(keys.tokens, {"token-1": int(AGENT)})
+    renewing = Renewing(directory, keys.tokens, ServiceDownError("the medium is away"))
+    tokens = Tokens(directory, keys, refresh=renewing)
+
+    async def worker():
+        for refuse in (tokens.doubted, tokens.refused):
+            await refuse(AGENT, await tokens.get(AGENT))
+        await tokens.get(AGENT)
+
+    for error in await asyncio.gather(*[worker() for _ in range(20)], return_exceptions=True):
+        assert isinstance(error, TokenError)
+        assert f"the medium refuses the token of agent {AGENT} in {keys.tokens}" in str(error)
+        assert "renewing it failed: the medium is away" in str(error)
+    assert len(renewing.calls) == 1
 
 
 # -- replacing an agent's accounts
