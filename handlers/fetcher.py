@@ -219,7 +219,7 @@ class Fetcher:
                 task.token_refused = True
                 await refuse(self._owner(task)[0], call.token)
                 self._queue.give_back(task)
-            case Verdict.SKIP if not (task.received or task.whole) and len(task.members) <= 1:
+            case Verdict.SKIP if self._may_skip(task):
                 self._leave(task)
                 self._outcomes.skipped(task, reason)
                 self._queue.done()
@@ -227,6 +227,10 @@ class Fetcher:
                 self._try_again(task, error, code.windows * call.gate.window)
             case _:
                 self._cut_or_fail(task, error)
+
+    def _may_skip(self, task: Task) -> bool:
+        """One account of which nothing came yet; what is an agent's is never left out: its list would be missing."""
+        return self._handler.by == "account" and len(task.members) <= 1 and not (task.received or task.whole)
 
     def _refused(self, task: Task, error: UnitError, gate: Gate, wait: float) -> None:
         """Back to the queue, without spending a try, but not for ever.
@@ -259,7 +263,10 @@ class Fetcher:
         tries = task.restarts + 1 if isinstance(error, ListMovedError) else task.tries
         if tries >= self._attempts:
             error.reason += f" (after {tries} tries)"
-            self._fail(task, error)
+            if error.code is None:  # trouble on the way, which no account of a batch has brought
+                self._fail(task, error)
+            else:
+                self._cut_or_fail(task, error)
             return
         pause = pause or getattr(error, "pause", 0)
         backoff = min(FIRST_BACKOFF * 2 ** (tries - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter

@@ -80,13 +80,15 @@ def _next_job(job: Job, finished: str, follower: str) -> Job:
     before; after any other one from the same accounts or key. Where neither was named (--all), the key is named now.
     """
     before, after = find(finished), find(follower)
-    keys = Keys.of(after.section, job.tenant_alias, job.data_date, job.agent_id)
     filled = before.fills or before.feeds
-    same_list = not filled and before.works_on == after.works_on
-    if same_list and (job.account_list or job.redis_accounts_key):
+    if not filled and before.works_on == after.works_on and (job.account_list or job.redis_accounts_key):
         return _named(follower, job)
-    source = job if same_list else msgspec.structs.replace(job, redis_accounts_key="")
-    return _named(follower, job, redis_accounts_key=list_key(after, source, keys), account_list=())
+    keys = Keys.of(after.section, job.tenant_alias, job.data_date, job.agent_id)
+    if filled and (filled == after.works_on or (filled, after.works_on) == ("child_accounts", "accounts")):
+        key = getattr(keys, filled)
+    else:
+        key = list_key(after, msgspec.structs.replace(job, redis_accounts_key=""), keys)
+    return _named(follower, job, redis_accounts_key=key, account_list=())
 
 
 def _named(follower: str, job: Job, **changes: object) -> Job:

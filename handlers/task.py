@@ -221,7 +221,9 @@ class Task:
                 f"page_info contradicts itself: {info.total_number} records by {info.page_size} are {pages} pages,"
                 f" not {info.total_page}"
             )
-        if reach and info.total_number > reach:
+        if (
+            reach and info.total_number > reach - reach % info.page_size
+        ):  # the last page must be within reach as a whole
             raise TooLongError(info.total_number, reach)
         due = min(info.page_size, info.total_number - (part.page - 1) * info.page_size)
         if records != due:

@@ -73,17 +73,23 @@ def ark_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def desks() -> Iterator[Callable[[str], "Desk"]]:
-    """Makes the desk of a tenant: all share one home and its embedded Redis, and run interfaces in this process."""
+def desk_place() -> Iterator[tuple[Path, str]]:
+    """The home that all desks share, and the url of its embedded Redis."""
     from ark.accounts import embedded_redis
-    from tests.interface_check import Desk, untouched_process
 
     home = Path(tempfile.mkdtemp(prefix="ark-"))
-    url = embedded_redis.ensure(home, "")
-    with untouched_process():
-        yield lambda tenant: Desk(home, url, tenant)
+    yield home, embedded_redis.ensure(home, "")
     embedded_redis.stop(home)
     shutil.rmtree(home)
+
+
+@pytest.fixture
+def desks(desk_place: tuple[Path, str]) -> Iterator[Callable[[str], "Desk"]]:
+    """Makes the desk of a tenant, which runs interfaces in this process."""
+    from tests.interface_check import Desk, untouched_process
+
+    with untouched_process():
+        yield lambda tenant: Desk(*desk_place, tenant)
 
 
 @pytest.fixture

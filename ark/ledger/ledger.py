@@ -257,7 +257,10 @@ def _not_made_good() -> sa.ColumnElement[bool]:
     """A provisional run without a later one that is done and final, of the same interface, tenant, agent and date."""
     later = runs.alias("later")
     same = (later.c[name] == runs.c[name] for name in ("interface", "tenant", "agent_id", "data_date"))
-    final = sa.and_(later.c.provisional.is_(False), later.c.status == "done", later.c.number > runs.c.number, *same)
+    whole = later.c.planned >= runs.c.planned  # not a run of some accounts only
+    final = sa.and_(
+        later.c.provisional.is_(False), later.c.status == "done", later.c.number > runs.c.number, whole, *same
+    )
     return sa.and_(runs.c.provisional.is_(True), ~sa.exists().where(final))
 
 

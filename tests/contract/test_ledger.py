@@ -476,7 +476,7 @@ def test_another_schema_version_is_refused(ledger, ark_home, url):
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE api_result_schema SET version = 99")
     engine.dispose()
-    with pytest.raises(ConfigError, match=r"schema version 99, this Ark needs version 1: .*ARK_LEDGER_URL"):
+    with pytest.raises(ConfigError, match=r"schema version 99, this Ark needs version 2: .*ARK_LEDGER_URL"):
         open_ledger(settings(ark_home, url))
 
 

@@ -259,6 +259,16 @@ def test_a_list_that_was_empty_may_stay_so_where_its_declaration_says_so(desk, n
     assert desk.members(key_of(desk, key)) == {}
 
 
+@pytest.mark.parametrize("name", [*LISTS, "wx.agency"])
+def test_an_agent_that_may_not_be_read_is_a_failure_and_never_left_out(desk, name):
+    sample = AGENCY if name == "wx.agency" else LISTS[name][0]
+    desk.token(find(name).section, AGENT)
+    with serve(door_of(sample, {}), forbidden={AGENT}) as medium:
+        desk.at(medium)
+        run = desk.run(name)
+    assert (run.status, run.exit_code, run.failed, len(medium.calls)) == ("failed", 3, 1, 1)
+
+
 def test_an_agency_is_one_record(desk):
     run = check_list(desk, "wx.agency", AGENCY, "", 1, old={})
     assert (run.status, run.verified) == ("done", 1)

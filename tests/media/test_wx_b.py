@@ -191,7 +191,10 @@ VERDICTS = {
     Verdict.SKIP: {50001},
     Verdict.FAIL: {45009, 45035, 47001, 48001, 61004},
 }
-"""The known codes. The quota (45009, 45011) is each account's own: nobody else waits for it. 40014 is one that a recorded client renews its token for."""
+"""The known codes. The quota (45009, 45011) is each account's own: nobody else waits for it.
+
+40014 is one that a recorded client renews its token for.
+"""
 KNOWN = set().union(*VERDICTS.values())
 
 
