@@ -49,13 +49,17 @@ class CodeTable:
         return found or Code(Verdict.FAIL, "code is not in the medium's table")
 
 
-class PageInfo(NamedTuple):
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What the media's own numbers are, and what a ledger can hold."""
+
+
+class PageInfo(msgspec.Struct, frozen=True, gc=False):
     """What the medium says of its pages: the page answered, its size, and how many records and pages there are."""
 
-    page: int
-    page_size: int
-    total_number: int
-    total_page: int
+    page: Int64
+    page_size: Int64
+    total_number: Int64
+    total_page: Int64
 
 
 class Cursor(NamedTuple):

@@ -17,6 +17,11 @@ PLENTY = 5
 """Percent of the minute: with so much left, a refusal does not come from the minute's quota."""
 BRIEF = 1 / 60
 """Windows."""
+SLOWER, FASTER, SLOWEST = 0.9, 0.02, 1.0
+"""After a refusal for less than a window: the share of the rate that is kept, what each further pass adds to it, and
+the least, in calls per second."""
+MARGIN = 1.25
+"""What passed is measured over times at which the gate was closed: the limit may lie so much higher."""
 
 
 class Quota(NamedTuple):
@@ -79,21 +84,34 @@ class WindowGate:
     Refusals of calls that were under way when the gate closed do not close it longer, unless they name a longer wait.
     Where the refusing answer itself says how long to wait, that holds. Where it says that many calls are left, the gate
     closes only for BRIEF, although the refused call waits for a window: it is not the minute that is used up.
+
+    A refusal for less than a window comes from a limit by the second: from then on calls are spaced out, at a little
+    less than the rate that passed, and slowly faster again.
     """
 
     def __init__(self, window: float) -> None:
         self.window = window
         self.passes = 0
         self._round = 0
+        self._rate = 0.0
+        self._next_slot = 0.0
+        self._measured: tuple[float, int] | None = None
         self._opening: asyncio.TimerHandle | None = None
         self._open = asyncio.Event()
         self._open.set()
 
     async def permit(self) -> Permit:
-        """Wait until the gate is open."""
-        while not self._open.is_set():
+        """Wait until the gate is open, and for a slot where calls are spaced out."""
+        loop = asyncio.get_running_loop()
+        self._measured = self._measured or (loop.time(), 0)
+        while True:
             await self._open.wait()
-        return Permit(self._round)
+            if self._rate:
+                slot = max(loop.time(), self._next_slot)
+                self._next_slot = slot + 1 / self._rate
+                await asyncio.sleep(slot - loop.time())
+            if self._open.is_set():
+                return Permit(self._round)
 
     def answered(self, permit: Permit, quota: Quota | None) -> None:
         """Nothing to learn for a gate that only closes on refusals."""
@@ -101,17 +119,31 @@ class WindowGate:
     def passed(self, permit: Permit) -> None:  # noqa: ARG002 - the port's
         """Count it: a unit that is refused again and again is judged by whether others pass."""
         self.passes += 1
+        if self._rate:
+            self._rate += FASTER
 
     def refused(self, permit: Permit, windows: float, quota: Quota | None) -> float:
         """Close the gate, or keep it closed for longer."""
         wait = quota.retry_in if quota and quota.retry_in else windows * self.window
         plenty = quota is not None and quota.minute is not None and quota.minute >= PLENTY
         if permit.round == self._round:
+            if wait < self.window:
+                self._slow_down()
             self._close(min(wait, BRIEF * self.window) if plenty else wait)
         return wait
 
     def lost(self, permit: Permit) -> None:
         """Nothing to learn either."""
+
+    def _slow_down(self) -> None:
+        """Once per round: what passed since the last time, with all that was waited, is what the limit lets through."""
+        if self._opening is not None:
+            return
+        now = asyncio.get_running_loop().time()
+        since, before = self._measured or (now, 0)
+        passed = (self.passes - before) / (now - since) if now > since else 0.0
+        self._rate = max(SLOWEST, SLOWER * (min(passed * MARGIN, self._rate) if self._rate else passed))
+        self._measured = now, self.passes
 
     def _close(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -37,12 +37,12 @@ _ESCAPE = re.compile(
 
 _QUOTE = r"(?:\\*[\"']|%2[27])?"
 _KEYED = re.compile(
-    r"((?:access|account|refresh|auth)[_-]?token|authorization|passw(?:or)?d|(?:app|client)[_-]?secret)"
+    r"((?:access|account|agency|refresh|auth)[_-]?token|agency[_-]?key|authorization|passw(?:or)?d|(?:app|client)[_-]?secret)"
     rf"({_QUOTE}\s*(?:=|:|%3[ad])(?:\s|\+|%20)*{_QUOTE}(?:(?:bearer|basic)\s+)?)"
     r"(?:[^\s&\"',;%\\)\]}>]|%(?!2[0267c]|7d))+",
     re.IGNORECASE,
 )
-_KEY_HINTS = ("token", "secret", "passw", "authorization")
+_KEY_HINTS = ("token", "agency", "secret", "passw", "authorization")
 _USERINFO = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 _SECRET_KEY = re.compile(_KEYED.pattern.partition(")(")[0] + ")$", re.IGNORECASE)
 

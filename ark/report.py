@@ -30,7 +30,7 @@ def result(run: "Run") -> dict[str, Any]:
         "seconds": round(run.seconds, 2),
         "next": run.next,
     }
-    if run.open or run.failed or not run.frozen:
+    if run.status != "done":
         told["rerun"] = f"ark rerun {run.run_id}"
     return told
 

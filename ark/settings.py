@@ -22,8 +22,8 @@ from ark.redact import register
 CONF = Path(conf.__file__).parent
 """Where the data files of the distribution are."""
 
-MEDIA = ("gdt", "jrtt", "wx", "wx_b")
-"""The sections that describe a medium: conf/{name}.toml. wx_b is the second dialect of wx."""
+DIALECTS = ("gdt", "jrtt", "wx", "wx_b")
+"""The sections that describe how a medium is spoken to: conf/{name}.toml. wx_b is the second dialect of wx."""
 HIDDEN = "***"
 SECRET = (".client_secret", ".agency_key")
 """Keys whose whole value is a secret."""
@@ -91,21 +91,22 @@ class TenantDatabase(Section, frozen=True):
 
 
 class Medium(Section, frozen=True):
-    """A medium's base url, the seconds of its minute quota, and what differs between apps.
-
-    `list_page` and `report_page` are the most records per page that the medium takes. `client_id` and `client_secret`
-    are the app that renews tokens; empty: tokens are renewed elsewhere.
-    """
+    """A medium's base url, the seconds of its minute quota, and the most records per page of lists and of reports."""
 
     url: Text
     window: Seconds
     list_page: Count
     report_page: Count
+
+
+class AppMedium(Medium, frozen=True):
+    """A medium whose tokens an app renews: its id and secret; empty: tokens are renewed elsewhere."""
+
     client_id: Text
     client_secret: Text
 
 
-class Jrtt(Medium, frozen=True):
+class Jrtt(AppMedium, frozen=True):
     """Ocean Engine; `deleted`: campaigns, ads, creatives and their reports include the deleted ones."""
 
     deleted: Flag
@@ -157,9 +158,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sentry: Sentry
     ledger: Ledger
     tenant: TenantDatabase
-    gdt: Medium
+    gdt: AppMedium
     jrtt: Jrtt
-    wx: Medium
+    wx: AppMedium
     wx_b: WxB
     http: Http
     run: Run
@@ -191,7 +192,7 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
     "sentry.dsn": urls.check_dsn,
     "ledger.url": urls.check_database,
     "tenant.url": urls.check_database,
-    **{f"{medium}.url": urls.check_medium for medium in MEDIA},
+    **{f"{medium}.url": urls.check_medium for medium in DIALECTS},
 }
 
 
@@ -253,7 +254,7 @@ def shown(settings: Settings) -> Iterator[tuple[str, object, str]]:
 
 def _ladder(environ: Mapping[str, str], flags: Mapping[str, str]) -> Iterator[Given]:
     yield from _table(CONF / "default.toml", "conf/default.toml")
-    for medium in MEDIA:
+    for medium in DIALECTS:
         yield from _medium(medium)
     if environ.get("ARK_CONF"):
         yield from _file(Path(environ["ARK_CONF"]).expanduser())
@@ -332,7 +333,7 @@ def _typed(given: Given) -> Any:  # noqa: ANN401  # as many types as there are k
     except msgspec.ValidationError as error:
         raise _unfit(given, get_args(kind)[1].description) from error
     check = CHECKS.get(given.key)
-    if check and (value or given.key.partition(".")[0] in MEDIA):
+    if check and (value or given.key.partition(".")[0] in DIALECTS):
         try:
             return check(value)
         except ValueError as error:

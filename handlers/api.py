@@ -75,7 +75,7 @@ class ApiHandler(ABC):
     works_on: ClassVar[List] = "accounts"
     """The Redis list that the accounts come from, where the argument names neither accounts nor a key."""
     opened_by: ClassVar[Literal["agent", "account"]] = "agent"
-    """Whose token opens a unit first; an agent without one falls back on its first-generation agent's."""
+    """Whose token opens a unit first; where a medium has generations, an agent's without one falls back on its parent's."""
     batch: ClassVar[int] = 1
     """How many accounts one call asks for."""
     fields: ClassVar[Sequence[str]] = ()
@@ -88,6 +88,8 @@ class ApiHandler(ABC):
     """The setting that says how many records a page holds; empty: the endpoint has no pages."""
     reach: ClassVar[int] = 0
     """How many records paging reaches at most; 0: no limit is known."""
+    whole_pages: ClassVar[bool] = False
+    """Of these, the last page must be within reach as a whole: page x page_size is what is limited."""
     levels: ClassVar[Sequence[Level]] = ()
     """What a list beyond `reach` is read in parts by, from coarse to fine."""
     cursors: ClassVar[bool] = False
@@ -110,6 +112,8 @@ class ApiHandler(ABC):
     def __init__(self, settings: Medium) -> None:
         self.settings = settings
         self.page_size: int = getattr(settings, self.pages) if self.pages else 0
+        self.most = self.reach - (self.reach % self.page_size if self.whole_pages else 0)
+        """Records that paging reaches with this page size; 0: no limit is known."""
 
     def params(self, unit: Unit) -> Params:
         """The interface's own parameters; the medium adds account, fields, page and signature."""
@@ -153,6 +157,11 @@ class ApiHandler(ABC):
         """Every combination of the declared variants; one empty combination where there are none."""
         for values in product(*cls.variants.values()):
             yield dict(zip(cls.variants, values, strict=True))
+
+
+def spelled(value: object) -> str:
+    """A parameter's value as it goes into a query, before it is quoted: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _check_declaration(handler: type[ApiHandler]) -> None:

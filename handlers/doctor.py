@@ -24,7 +24,7 @@ from ark.accounts.keys import Keys
 from ark.clock import today
 from ark.errors import ArkError, ConfigError, LocalDiskError, ServiceDownError
 from ark.redact import redact
-from ark.settings import MEDIA, Settings
+from ark.settings import DIALECTS, Settings
 
 if TYPE_CHECKING:
     from ark.accounts.directory import Directory
@@ -123,9 +123,10 @@ def _ledger(settings: Settings) -> str:
 
 
 def _tenant(settings: Settings) -> str:
-    if settings.tenant.url.startswith("sqlite"):
-        return urls.masked(settings.tenant.url)
-    return _reach("tenant.url", settings.tenant.url)
+    from ark.tenants.views import probe
+
+    missing = probe(settings.tenant.url)
+    return f"{urls.masked(settings.tenant.url)}{missing and f', but {missing}'}"
 
 
 def _medium(name: str) -> Check:
@@ -217,7 +218,7 @@ CHECKS: Mapping[str, Check] = {
     "sentry": _sentry,
     "ledger": _ledger,
     "tenant": _tenant,
-    **{medium: _medium(medium) for medium in MEDIA},
+    **{medium: _medium(medium) for medium in DIALECTS},
     "disk": _disk,
     "files": _files,
 }

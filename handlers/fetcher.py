@@ -22,15 +22,17 @@ from ark.quota import Gate, Permit
 from ark.rows import Row
 from handlers.api import ApiHandler, Stamp
 from handlers.outcomes import Outcomes
-from handlers.parts import ids_of
+from handlers.parts import ListMovedError, TooLongError, ids_of
 from handlers.queue import TaskQueue
 from handlers.records import RecordReader, by_account
-from handlers.task import ListMovedError, Task, TooLongError
+from handlers.task import Task
 
 log = structlog.get_logger(__name__)
 
 REFUSED_AT_MOST = 5
 """Windows in which a unit may be refused while others pass: then the refusal is its own and not the quota's."""
+BRIEFLY_AT_MOST = 20
+"""Refusals in a row for less than a window that a unit sits out: together about a quarter of an hour."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second try; doubled for each further one, with jitter."""
 SILENT_CALLS, SILENT_SECONDS = 20, 60.0
@@ -167,7 +169,7 @@ class Fetcher:
     async def _page(self, task: Task, handler: ApiHandler, answer: Answer) -> None:
         records = handler.records(answer)
         try:
-            task.take(answer, len(records), handler.page_size, handler.reach)
+            task.take(answer, len(records), handler.page_size, handler.most)
         except TooLongError as error:
             task.cut(error, len(self._levels), cursors=handler.cursors)
             return
@@ -183,7 +185,7 @@ class Fetcher:
         name = self._levels[task.part.depth][1]
         task.part.found += ids_of([msgspec.json.decode(record) for record in records], name)
         if task.part.read:
-            task.cut_by(name, self._handler.reach)
+            task.cut_by(name, self._handler.most)
 
     async def _hand_out(self, task: Task, records: Sequence[Raw]) -> None:
         """Give each of the accounts that were asked for together its own rows; one without any fails alone."""
@@ -242,18 +244,25 @@ class Fetcher:
         if not task.refused:
             task.refused = True
             self._never_refused -= 1
+        if wait < gate.window:
+            self._briefly_refused(task, error, gate, wait)
+            return
         nobody_else = self._queue.drained and not self._never_refused
-        now = asyncio.get_running_loop().time()
-        if wait >= gate.window or now - task.refusal_counted >= gate.window:
-            task.refusals += nobody_else or gate.passes > task.passes_seen
-            task.passes_seen, task.refusal_counted = gate.passes, now
+        task.refusals += nobody_else or gate.passes > task.passes_seen
+        task.passes_seen = gate.passes
         if task.refusals >= REFUSED_AT_MOST:
             error.reason += f"; refused in {task.refusals} windows"
             self._fail(task, error)
-        elif wait >= gate.window:
-            self._queue.give_back_later(task, gate.window)
         else:
-            task.brief_refusals += 1
+            self._queue.give_back_later(task, gate.window)
+
+    def _briefly_refused(self, task: Task, error: UnitError, gate: Gate, wait: float) -> None:
+        """A limit by the second refuses anybody now and then: each time the unit waits longer, up to a window."""
+        task.brief_refusals += 1
+        if task.brief_refusals >= BRIEFLY_AT_MOST:
+            error.reason += f"; refused {task.brief_refusals} times"
+            self._fail(task, error)
+        else:
             longest = min(wait * 2**task.brief_refusals, gate.window)
             self._queue.give_back_later(task, longest * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
@@ -266,18 +275,21 @@ class Fetcher:
             if error.code is None:  # trouble on the way, which no account of a batch has brought
                 self._fail(task, error)
             else:
-                self._cut_or_fail(task, error)
+                self._cut_or_fail(task, error, tries=self._attempts - 1)
             return
         pause = pause or getattr(error, "pause", 0)
         backoff = min(FIRST_BACKOFF * 2 ** (tries - 1), LONGEST_BACKOFF) * random.uniform(0.5, 1)  # noqa: S311 - jitter
         again = task.restarted() if isinstance(error, ListMovedError) else task
         self._queue.give_back_later(again, max(pause, backoff))
 
-    def _cut_or_fail(self, task: Task, error: UnitError) -> None:
-        """Of many accounts that were asked for together one may be the trouble: ask for halves until it is alone."""
+    def _cut_or_fail(self, task: Task, error: UnitError, tries: int = 0) -> None:
+        """Of many accounts that were asked for together one may be the trouble: ask for halves until it is alone.
+
+        `tries` are counted as spent: where the whole was tried in vain, each half is tried once.
+        """
         if len(task.members) > 1:
             self._leave(task)
-            self._queue.give_back(*task.halves())
+            self._queue.give_back(*task.halves(tries))
         else:
             self._fail(task, error)
 

@@ -15,7 +15,7 @@ import msgspec
 from ark.accounts.keys import Keys
 from ark.answers import Verdict
 from ark.rows import compact
-from ark.settings import MEDIA, load
+from ark.settings import DIALECTS, load
 from ark.units import Unit
 from handlers.api import ApiHandler, List, Stamp
 from handlers.jobs import Jobs, load_jobs, starts_per_agent
@@ -42,7 +42,7 @@ def document() -> str:
     settings = load({})
     jobs = load_jobs(names())
     handlers = [make(name, settings) for name in names()]
-    dialects = [[handler for handler in handlers if handler.section == section] for section in MEDIA]
+    dialects = [[handler for handler in handlers if handler.section == section] for section in DIALECTS]
     parts = chain([HEAD], _verdicts(), *(_dialect(each, jobs) for each in dialects if each))
     return "\n".join(parts)
 
@@ -120,7 +120,9 @@ def _a_unit(handler: ApiHandler) -> str:
         lists.append("child_accounts")
     what = "an agent" if "agents" in handler.works_on else "an account"
     together = f", {handler.batch} in one call" if handler.batch > 1 else ""
-    token = "its own token, else its agent's" if handler.opened_by == "account" else "its agent's token"
+    token = "its agent's token"
+    if handler.opened_by == "account":
+        token = "its own token, else its agent's" if _keys(handler.section).child_agents else "its own token"
     told = " or ".join(f"`{_list(handler, each)}`" for each in lists)
     return f"{what} of {told}{together}, with {token}"
 

@@ -114,7 +114,7 @@ def rerun(settings: Settings, run_id: str, finished: Finished, *, only_failed: b
     with closing(open_ledger(settings)) as ledger:
         known = ledger.run(run_id)
         _check_rerun(settings, known)
-        if known.frozen and not (known.open or known.failed):
+        if known.status == "done":
             return _follow(settings, ledger, known, finished) if follow else known
         handler = make(known.interface, settings)
         job = from_wire(msgspec.json.decode(known.job), today())
@@ -218,21 +218,33 @@ def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finish
     An error of it is told and does not touch this run's result.
     """
     code = None
+    begun = ledger.begun_by(trigger.key)
     try:
-        if settings.next.dispatch == "subprocess":
+        if begun is not None:
+            code = _take_up(settings, ledger.run(begun), finished)
+        elif settings.next.dispatch == "subprocess":
             code = _spawn(trigger)
-            if not ledger.has_started(trigger.key):
+            if ledger.begun_by(trigger.key) is None:
                 raise ServiceDownError(f"its process ended with {code} before the run began")
         else:
             job = decode(trigger.argument, today())
             code = run(settings, trigger.job, job, finished, follow=True, trigger_key=trigger.key, more=True).exit_code
     except AlreadyRunError as already:
-        log.info("next job was started before", job=trigger.job, run=already.run_id)
+        log.info("next job is being started by somebody else", job=trigger.job, run=already.run_id)
+        return code
     except (ArkError, OSError) as error:
         log.error("next job did not start; `ark rerun` of this run tries again", job=trigger.job, error=str(error))  # noqa: TRY400
         return code
     ledger.mark_sent(trigger.key)
     return code
+
+
+def _take_up(settings: Settings, begun: Run, finished: Finished) -> int | None:
+    """A next job that was started before: what was killed in the middle is taken up, what has a result has it."""
+    if begun.status in WORKED_ON:
+        return rerun(settings, begun.run_id, finished, only_failed=False, follow=True).exit_code
+    log.info("next job was started before", job=begun.interface, run=begun.run_id)
+    return None
 
 
 def _spawn(trigger: Trigger) -> int:

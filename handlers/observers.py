@@ -17,6 +17,8 @@ from handlers.outcomes import Failures
 
 log = structlog.get_logger(__name__)
 
+ALL_SKIPPED = "the medium tells no account's data: are these the agent's accounts, and is it its token?"
+
 
 class Observers:
     """The event log and the alarms of one run; `close` in any case."""
@@ -62,6 +64,9 @@ class Observers:
         if failures:
             content = {kind: {"count": failure.count, "reason": failure.reason} for kind, failure in failures.items()}
             self._tell(LogType.UNIT_FAILURES, content, level="error")
+        if run.skipped == run.planned > 1:
+            self._alerts.failure("AllSkipped", ALL_SKIPPED)
+            log.warning(ALL_SKIPPED, run=run.run_id, skipped=run.skipped)
         if error is not None:
             self._alerts.failure(type(error).__name__, str(error))
             self._tell(LogType.JOB_ERROR, str(error), level="error")

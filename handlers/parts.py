@@ -17,6 +17,18 @@ START = "0"
 """The cursor of a list's beginning."""
 
 
+class ListMovedError(UnitError):
+    """The list changed while it was read; worth reading again from its beginning."""
+
+
+class TooLongError(UnitError):
+    """The list has `total` records, more than paging reaches."""
+
+    def __init__(self, total: int, reach: int) -> None:
+        super().__init__(f"the list has {total} records, paging reaches only {reach}")
+        self.total = total
+
+
 @dataclass(slots=True)
 class Part:
     """One sequence of pages: a whole unit, the records of some ids, or (`lists`) the ids to cut it by."""
@@ -68,14 +80,14 @@ class Cut:
     """The unit's records before."""
 
     def check(self, received: int) -> None:
-        """Raise UnitError where the parts have brought less than was declared."""
+        """Raise ListMovedError where the parts have brought less than was declared."""
         if received - self.received < self.total:
-            raise UnitError(f"the list has {self.total} records, its parts hold only {received - self.received}")
+            raise ListMovedError(f"the list has {self.total} records, its parts hold only {received - self.received}")
 
 
 def ids_of(records: Sequence[object], name: str) -> list[str]:
-    """The ids that stand under `name` in decoded records. Raises UnitError where one is missing."""
-    found = [record.get(name) if isinstance(record, dict) else None for record in records]
-    if not all(isinstance(each, int | str) and each != "" for each in found):
+    """The ids that stand under `name` in decoded records. Raises UnitError where one is missing or no number."""
+    found = [str(record.get(name)) if isinstance(record, dict) else "" for record in records]
+    if not all(each.isascii() and each.isdigit() for each in found):
         raise UnitError(f"a record of the coarser level has no {name}: the list cannot be read in parts")
-    return [str(each) for each in found]
+    return found

@@ -43,7 +43,7 @@ class Pipeline:
         version: int,
         settler: Settler,
         queue: TaskQueue,
-        account_list: Callable[[str], AccountList],
+        account_list: Callable[[str], AccountList] | None,
     ) -> None:
         self._handler, self._settler, self._queue = handler, settler, queue
         self._account_list = account_list
@@ -88,16 +88,16 @@ class Pipeline:
 
     async def take(self, task: Task, rows: Sequence[Row]) -> None:
         """Receive one page's rows of a unit; waits while the store is slower than the medium."""
-        if self._handler.fills or self._handler.feeds:
-            await self._collect(task, rows)
+        if self._account_list is not None:
+            await self._collect(self._account_list, task, rows)
         if rows:
             await self._writer.add(task, rows)
         elif task.complete():
             self._finish(task)
         await self._settler.room()
 
-    async def _collect(self, task: Task, rows: Sequence[Row]) -> None:
-        task.accounts = task.accounts or self._account_list(task.key.agent)
+    async def _collect(self, account_list: Callable[[str], AccountList], task: Task, rows: Sequence[Row]) -> None:
+        task.accounts = task.accounts or account_list(task.key.agent)
         try:
             await task.accounts.add(account_ids(self._handler.row_key, rows))
         except ArkError as error:

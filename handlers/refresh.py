@@ -36,7 +36,7 @@ from ark.errors import (
     UsageError,
 )
 from ark.http import HttpClient, worth_another_try
-from ark.settings import Medium, Settings
+from ark.settings import AppMedium, Settings
 from handlers.oauth import App, Oauth, find
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class Refresher:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        medium: Medium = getattr(settings, target.medium)
+        medium: AppMedium = getattr(settings, target.medium)
         self._target, self._oauth, self._directory, self._http = target, oauth, directory, http
         self._sleep, self._clock = sleep, clock
         self._app = App(medium.url, medium.client_id, medium.client_secret)
@@ -233,8 +233,9 @@ def refresher(
     settings: Settings, section: str, tenant: str, directory: Directory, keys: Keys, http: HttpClient
 ) -> Refresh | None:
     """What renews a run's tokens; None where the app's id or secret is not set, or the medium has no refresh tokens."""
-    medium: Medium = getattr(settings, section)
-    oauth = find(section) if keys.refresh_tokens and medium.client_id and medium.client_secret else None
+    medium = getattr(settings, section)
+    has_app = isinstance(medium, AppMedium) and medium.client_id and medium.client_secret
+    oauth = find(section) if keys.refresh_tokens and has_app else None
     return Refresher(Target(section, tenant, keys), settings, oauth, directory, http).renew if oauth else None
 
 
@@ -279,7 +280,7 @@ def check(settings: Settings, section: str, keys: Keys) -> None:
         raise UsageError(
             f"tokens of {section} are not renewed by Ark: whoever issues them writes them to {keys.tokens}"
         )
-    medium: Medium = getattr(settings, section)
+    medium: AppMedium = getattr(settings, section)
     missing = [
         f"ARK_{section.upper()}_{name.upper()}" for name in ("client_id", "client_secret") if not getattr(medium, name)
     ]

@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 
 from ark.accounts.account_list import AccountList
-from ark.accounts.directory import connect
+from ark.accounts.directory import Directory, connect
 from ark.accounts.keys import Keys
 from ark.accounts.tokens import Tokens
 from ark.errors import ArkError, InternalError, LaterError, ServiceDownError, StoppedError, TokenError
@@ -119,14 +119,7 @@ class Runner:
             http = await stack.enter_async_context(HttpClient(settings.http))
             refresh = refresher(settings, handler.section, job.tenant_alias, directory, keys, http)
             queue = TaskQueue(plan.tasks(states))
-            list_key = getattr(keys, handler.fills or handler.feeds or "accounts")
-            lists = partial(
-                AccountList,
-                directory,
-                list_key,
-                adds=handler.feeds is not None,
-                may_be_empty=handler.may_be_empty,
-            )
+            lists = await self._lists(directory, keys)
             settler = Settler(partial(self._call, self._ledger.settle, self._run.run_id))
             self._pipeline = pipeline = Pipeline(handler, settings, sink, version, settler, queue, lists)
             fetcher = Fetcher(
@@ -149,6 +142,18 @@ class Runner:
                 raise ServiceDownError(f"{handler.medium} at {medium.url} answered none of the run's calls")
             if handler.fills == "child_agents":
                 self._children = await directory.members(keys.child_agents, job.agent_id)
+
+    async def _lists(self, directory: Directory, keys: Keys) -> Callable[[str], AccountList] | None:
+        """How the accounts that come are put into a Redis list; None where they are not."""
+        handler, agent = self._handler, self._job.agent_id
+        name = handler.fills or handler.feeds
+        if name is None:
+            return None
+        if handler.feeds == "child_accounts" and await directory.members(keys.agents, agent):
+            log.info("an agent of the first generation: its accounts join no second-generation list", agent=agent)
+            return None
+        adds = handler.feeds is not None
+        return partial(AccountList, directory, getattr(keys, name), adds=adds, may_be_empty=handler.may_be_empty)
 
     async def _finish(self, states: Sequence[str], error: ArkError | None, seconds: float, next_jobs: NextJobs) -> Run:
         """The result, counted from the units in the ledger, and with it what is to follow."""

@@ -8,20 +8,8 @@ from ark.answers import Answer, Cursor, PageInfo
 from ark.errors import UnitError
 from ark.ledger import UnitKey, UnitResult
 from ark.units import Unit
-from handlers.parts import Cut, Part
+from handlers.parts import Cut, ListMovedError, Part, TooLongError
 from handlers.records import Collected
-
-
-class ListMovedError(UnitError):
-    """The list changed while its pages were read; worth reading again from page 1."""
-
-
-class TooLongError(UnitError):
-    """The list has `total` records, more than paging reaches."""
-
-    def __init__(self, total: int, reach: int) -> None:
-        super().__init__(f"the list has {total} records, paging reaches only {reach}")
-        self.total = total
 
 
 @dataclass(slots=True)
@@ -49,7 +37,6 @@ class Task:
     """Windows in which the current call was refused while others passed."""
     brief_refusals: int = 0
     """Refusals of the current call that asked for less than a window."""
-    refusal_counted: float = 0.0
     refused: bool = False
     passes_seen: int = 0
     received: int = 0
@@ -116,17 +103,21 @@ class Task:
             begun=True,
             restarts=self.restarts + 1,
             refusals=self.refusals,
+            brief_refusals=self.brief_refusals,
             refused=self.refused,
             passes_seen=self.passes_seen,
             requests=self.requests,
             bytes=self.bytes,
             seconds=self.seconds,
+            code=self.code,
+            trace=self.trace,
         )
 
-    def halves(self) -> tuple["Task", "Task"]:
+    def halves(self, tries: int = 0) -> tuple["Task", "Task"]:
         """Two tasks of half the members each, from the start; what they have cost so far stays with the first."""
         middle = len(self.members) // 2
         first, second = Task.of(self.members[:middle]), Task.of(self.members[middle:])
+        first.tries = second.tries = tries
         first.requests, first.bytes, first.seconds = self.requests, self.bytes, self.seconds
         return first, second
 
@@ -201,7 +192,7 @@ class Task:
             raise UnitError("the answer has no cursor: whether the list is whole cannot be known")
         self._declare(cursor.total_number)
         whole = part.received + records == cursor.total_number
-        if whole == cursor.has_more or (cursor.has_more and cursor.after == part.cursor):
+        if whole == cursor.has_more or (cursor.has_more and (not records or cursor.after == part.cursor)):
             came = f"{part.received + records} of {cursor.total_number} records came"
             raise UnitError(f"{came}, and the medium says there is {'more' if cursor.has_more else 'no more'}")
         part.cursor = cursor.after
@@ -221,9 +212,7 @@ class Task:
                 f"page_info contradicts itself: {info.total_number} records by {info.page_size} are {pages} pages,"
                 f" not {info.total_page}"
             )
-        if (
-            reach and info.total_number > reach - reach % info.page_size
-        ):  # the last page must be within reach as a whole
+        if reach and info.total_number > reach:  # the last page must be within reach as a whole
             raise TooLongError(info.total_number, reach)
         due = min(info.page_size, info.total_number - (part.page - 1) * info.page_size)
         if records != due:

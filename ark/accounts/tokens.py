@@ -46,7 +46,8 @@ class Tokens:
     async def get(self, owner: str, fallback: str = "") -> str:
         """A token for `owner` that was not refused, rather one that is not in doubt; TokenError where there is none.
 
-        Its own; else that of its first-generation agent, which is found in `child_agents`; else that of `fallback`.
+        Its own; else, where the medium has generations, that of its first-generation agent, which is found in
+        `child_agents`, or of `fallback`.
         """
         holder = await self._holder(owner, fallback)
         left = [token for token in self._known[holder] if token not in self._refused]
@@ -83,7 +84,7 @@ class Tokens:
         if await self._has_token(owner):
             self._holders[owner] = owner
             return owner
-        for agent in (await self._parent(owner), fallback):
+        for agent in (await self._parent(owner), fallback) if self._keys.child_agents else ():
             if agent not in {"", owner} and await self._has_token(agent):
                 self._holders[owner] = agent
                 return agent
@@ -97,8 +98,6 @@ class Tokens:
         return bool(self._known[agent])
 
     async def _parent(self, owner: str) -> str:
-        if not self._keys.child_agents:
-            return ""
         async with self._locks[owner]:
             if owner not in self._parents:
                 self._parents[owner] = await self._directory.parent(self._keys.child_agents, owner)

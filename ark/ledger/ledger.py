@@ -21,6 +21,7 @@ from ark.ledger.tables import (
     KEY,
     REASON_LENGTH,
     RESULT,
+    SAME,
     TRACE_LENGTH,
     plan_statement,
     runs,
@@ -169,10 +170,10 @@ class Ledger:
         with self._database.write() as connection:
             connection.execute(triggers.update().where(pending).values(sent_at=self._ms()))
 
-    def has_started(self, trigger_key: str) -> bool:
-        """Whether a run has begun under this key."""
+    def begun_by(self, trigger_key: str) -> str | None:
+        """The id of the run that has begun under this key."""
         with self._database.read() as connection:
-            return connection.scalar(sa.select(runs.c.run_id).where(runs.c.trigger_key == trigger_key)) is not None
+            return connection.scalar(sa.select(runs.c.run_id).where(runs.c.trigger_key == trigger_key))
 
     def runs(self, limit: int = 20, *, provisional: bool = False) -> list[Run]:
         """The last runs, newest first; or those that are provisional and that no final run has made good."""
@@ -254,10 +255,11 @@ class Ledger:
 
 
 def _not_made_good() -> sa.ColumnElement[bool]:
-    """A provisional run without a later one that is done and final, of the same interface, tenant, agent and date."""
+    """A provisional run without a later one that is done and final: of the same, into the same, of all its accounts."""
     later = runs.alias("later")
-    same = (later.c[name] == runs.c[name] for name in ("interface", "tenant", "agent_id", "data_date"))
-    whole = later.c.planned >= runs.c.planned  # not a run of some accounts only
+    same = (later.c[name] == runs.c[name] for name in (*SAME, "table", "output", "store"))
+    named_none = later.c.job.contains('"account_list":[]')
+    whole = sa.or_(named_none, later.c.planned >= runs.c.planned)  # not a run of some accounts only
     final = sa.and_(
         later.c.provisional.is_(False), later.c.status == "done", later.c.number > runs.c.number, whole, *same
     )

@@ -20,6 +20,9 @@ Id = sa.String(64)
 Name = sa.String(191)
 Long = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
+SAME = ("interface", "tenant", "agent_id", "data_date")
+"""What two runs of the same data have in common."""
+
 metadata = sa.MetaData()
 
 schema = sa.Table(
@@ -63,6 +66,7 @@ runs = sa.Table(
     sa.Column("pruned", sa.Boolean, nullable=False, default=False),
     sa.UniqueConstraint("table", "data_date", "version"),
     sa.UniqueConstraint("pruned", "number"),  # leads prune to the runs it has not yet been through
+    sa.Index("api_result_log_same", *SAME),
     sqlite_autoincrement=True,
     **EXACT,
 )

@@ -65,6 +65,20 @@ def read(url: str) -> Views:
     return Views([TenantRow._make(row) for row in tenants], [AgentRow._make(row) for row in agents])
 
 
+def probe(url: str) -> str:
+    """What to say of the database at `url`, which answers: nothing, or that a view cannot be read. Raises as `read`."""
+    database = _Database(url)
+    try:
+        with database.connected() as connection:
+            for view in (TENANTS, AGENTS):
+                database.rows(connection, view, most=0)
+    except ConfigError as error:
+        if not isinstance(error.__cause__, DBAPIError) or "conf/tenants.sql" not in str(error):
+            raise
+        return str(error)
+    return ""
+
+
 class _Database:
     """The tenants' database; `place` is what messages call it, without a password."""
 
@@ -87,9 +101,9 @@ class _Database:
                 connection.exec_driver_sql("BEGIN")  # the driver begins none for a SELECT
             yield connection
 
-    def rows(self, connection: Connection, view: sa.TableClause) -> list[Sequence[object]]:
-        """All rows of a view."""
-        statement = sa.select(view).order_by(*view.columns).limit(MOST_ROWS + 1)
+    def rows(self, connection: Connection, view: sa.TableClause, most: int = MOST_ROWS + 1) -> list[Sequence[object]]:
+        """The rows of a view, `most` at most."""
+        statement = sa.select(view).order_by(*view.columns).limit(most)
         with self._translated(view.name):
             found: list[Sequence[object]] = [*connection.execute(statement)]
         if len(found) > MOST_ROWS:

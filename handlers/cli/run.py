@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, TypedDict
 
 import click
+import msgspec
 
 from ark.clock import today
 from ark.errors import UsageError
@@ -85,15 +86,23 @@ def run(
     if shard:
         say(f"shard {' of '.join(shard)}: not used, this run does the whole job")
     if dry_run:
-        from handlers.dry_run import dry_run as show
-
-        show(settings, name, job, as_json=as_json)
+        _show(settings, name, job, restate=restate, as_json=as_json)
         return 0
     from handlers import launch
 
     if restate:
         return _concluded(launch.restate(settings, name, job, tell, follow=not no_next))
     return _concluded(launch.run(settings, name, job, tell, follow=not no_next, trigger_key=trigger_key))
+
+
+def _show(settings: Settings, interface: str, job: Job, *, restate: bool, as_json: bool) -> None:
+    """What would be called, for each day."""
+    from handlers.dry_run import dry_run
+    from handlers.registry import find
+    from handlers.restate import restated_days
+
+    for day in restated_days(find(interface), job.data_date) if restate else [job.data_date]:
+        dry_run(settings, interface, msgspec.structs.replace(job, data_date=day), as_json=as_json)
 
 
 @click.command(name="exec")

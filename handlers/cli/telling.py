@@ -25,8 +25,9 @@ def tell(done: "Run") -> None:
     say(f"{words}; {done.rows} rows in {done.table}, {done.requests} calls, {done.seconds:.1f} s")
     if done.error:
         say(f"  {done.error}")
-    if done.open or done.failed:
+    if done.failed:
         say(f"  reasons: ark show {done.run_id} --state failed")
+    if done.status != "done":
         say(f"  take up: ark rerun {done.run_id}")
 
 

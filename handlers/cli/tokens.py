@@ -10,7 +10,7 @@ import msgspec
 
 from ark.errors import LaterError, LocalDiskError, ServiceDownError, StoppedError, TokenError, UsageError
 from ark.redact import redact
-from ark.settings import MEDIA, Settings
+from ark.settings import DIALECTS, Settings
 from handlers.cli.telling import answer
 from handlers.refresh import Renewed, Target, check, refresh
 
@@ -25,7 +25,7 @@ def tokens() -> None:
 
 
 @tokens.command(name="refresh")
-@click.option("-m", "--medium", type=click.Choice(MEDIA), required=True, help="The medium.")
+@click.option("-m", "--medium", type=click.Choice(DIALECTS), required=True, help="The medium.")
 @click.option("-t", "--tenant", help="The tenant; default: run.tenant.")
 @click.option("-g", "--agent", default="", help="Only this agent; default: all that have a refresh token.")
 @click.option("--json", "as_json", is_flag=True, help='One list: [{"agent", "state", "reason"}].')

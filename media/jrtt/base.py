@@ -6,31 +6,22 @@ with two decimals, rates are percents; both are stored as they came. Ids are num
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Raw
 
-from ark.answers import Answer, Cursor, PageInfo, decode_body
+from ark.answers import Answer, Cursor, Int64, PageInfo, decode_body
 from ark.http import Request
 from ark.quota import Quota
 from ark.settings import Jrtt
 from ark.units import Unit
-from handlers.api import ApiHandler, Params, Stamp
+from handlers.api import ApiHandler, Params, Stamp, spelled
 from media.jrtt.codes import CODES
 
 LONGEST_WAIT = 3600
 """Seconds; a header that asks for more is not believed."""
-
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class _Page(msgspec.Struct):
-    page: Int64
-    page_size: Int64
-    total_number: Int64
-    total_page: Int64
 
 
 class _CursorPage(msgspec.Struct):
@@ -53,7 +44,7 @@ class _Data(msgspec.Struct):
     records: list[Raw] | None = msgspec.field(name="list", default=None)
     advertiser_ids: list[Raw] | None = None
     child_agent_ids: list[Raw] | None = None
-    page_info: _Page | None = None
+    page_info: PageInfo | None = None
     cursor_page_info: _CursorPage | None = None
 
 
@@ -63,7 +54,7 @@ class _Balance(msgspec.Struct):
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _DATA = msgspec.json.Decoder(_Data | list[Raw])
-_PAGE = msgspec.json.Decoder(_Page | None)
+_PAGE = msgspec.json.Decoder(PageInfo | None)
 _BALANCE = msgspec.json.Decoder(_Balance)
 
 
@@ -97,7 +88,7 @@ class JrttHandler(ApiHandler):
         query |= params
         if self.fields:
             query["fields"] = self.fields
-        text = urlencode({name: _spell(value) for name, value in query.items()})
+        text = urlencode({name: spelled(value) for name, value in query.items()})
         return Request(f"{base_url}/open_api/{self.path}?{text}", {"Access-Token": token})
 
     def read(self, body: bytes) -> Answer:
@@ -109,8 +100,7 @@ class JrttHandler(ApiHandler):
         if isinstance(data, list):
             return Answer(0, "", data, trace=trace, body=body)
         records = next((each for each in (data.records, data.advertiser_ids, data.child_agent_ids) if each), None)
-        page = data.page_info or decode_body(_PAGE, envelope.page_info)
-        info = PageInfo(page.page, page.page_size, page.total_number, page.total_page) if page else None
+        info = data.page_info or decode_body(_PAGE, envelope.page_info)
         at = data.cursor_page_info
         cursor = Cursor(str(at.cursor), bool(at.has_more), at.total_number) if at else None
         return Answer(0, "", records, info, trace, body, cursor)
@@ -164,7 +154,3 @@ def one_day(unit: Unit) -> dict[str, object]:
 def numbers(ids: Sequence[str]) -> list[int]:
     """Ids as the medium wants them in lists: whole numbers, exact."""
     return [int(each) for each in ids]
-
-
-def _spell(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

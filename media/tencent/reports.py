@@ -32,7 +32,7 @@ class Report(TencentHandler):
     """One level's figures of one day; ids without delivery have no record."""
 
     variants: ClassVar[Mapping[str, Sequence[str]]] = {"time_line": TIME_LINES}
-    pages, reach = "report_page", REACH
+    pages, reach, whole_pages = "report_page", REACH, True
     restated, complete_at = RESTATED, COMPLETE_AT
     level: ClassVar[str]
     """The medium's name of the level: `REPORT_LEVEL_AD`."""

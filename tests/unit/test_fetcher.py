@@ -264,6 +264,25 @@ def test_accounts_refused_for_ever_do_not_keep_the_others_from_passing(workers, 
     assert result.states() == {"verified": accounts - poisoned, "failed": poisoned}
 
 
+def test_a_limit_by_the_second_fails_nobody():
+    passed: Counter[int] = Counter()
+
+    def ten_a_second(_account, _token, _call):
+        second = int(asyncio.get_running_loop().time())
+        passed[second] += 1
+        return {"code": 11016} if passed[second] > 10 else GOOD
+
+    result, http = outcome(ten_a_second, accounts=3000, workers=50)
+    assert result.states() == {"verified": 3000}
+    assert sum(http.calls.values()) < 3300
+
+
+def test_one_account_that_is_refused_by_the_second_for_ever_fails_alone():
+    result, _ = outcome(lambda account, *_: {"code": 11016} if account == "7" else GOOD, accounts=300)
+    assert result.states() == {"verified": 299, "failed": 1}
+    assert "refused 20 times" in result.units["1", "7", ""].reason
+
+
 def test_accounts_that_cannot_be_read_are_skipped_with_the_reason():
     result, _ = outcome(lambda account, *_: {"code": 32211, "message": "off"} if account == "7" else GOOD)
     assert result.states() == {"verified": 29, "skipped": 1}

@@ -10,8 +10,8 @@ from ark.answers import Answer, Cursor, PageInfo
 from ark.errors import UnitError
 from ark.ledger import UnitKey
 from ark.units import Unit
-from handlers.parts import MOST_IDS, Part, ids_of
-from handlers.task import ListMovedError, Task, TooLongError
+from handlers.parts import MOST_IDS, ListMovedError, Part, TooLongError, ids_of
+from handlers.task import Task
 
 REACH, SIZE = 20, 5
 FIELDS = ("campaign", "adgroup")

@@ -109,3 +109,39 @@ def test_a_refusal_that_names_its_seconds_is_taken_at_its_word():
         assert gate.refused(await gate.permit(), 5, Quota(retry_in=30)) == 30
 
     assert waited(scenario) == 30
+
+
+def test_a_limit_by_the_second_spaces_calls_out_at_what_it_lets_through():
+    """20 calls a second pass, the first 50 come at once: soon hardly one is refused."""
+
+    async def whole() -> list[int]:
+        loop, gate = asyncio.get_running_loop(), WindowGate(60)
+        passed: dict[int, int] = {}
+        refused: dict[int, int] = {}
+
+        async def call() -> None:
+            while loop.time() < end:
+                permit = await gate.permit()
+                second = int(loop.time())
+                await asyncio.sleep(0.05)
+                if passed.get(second, 0) < 20:
+                    passed[second] = passed.get(second, 0) + 1
+                    gate.passed(permit)
+                else:
+                    refused[second] = refused.get(second, 0) + 1
+                    gate.refused(permit, 1 / 60, None)
+
+        start = loop.time()
+        end = start + 300
+        await asyncio.gather(*(call() for _ in range(50)))
+        late = start + 60
+        return [
+            sum(refused.values()),
+            sum(count for second, count in refused.items() if second >= late),
+            sum(count for second, count in passed.items() if second >= late),
+        ]
+
+    refused, refused_late, passed_late = run(whole())
+    assert refused < 150
+    assert refused_late < passed_late / 20
+    assert passed_late > 240 * 20 / 2

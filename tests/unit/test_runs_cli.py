@@ -102,7 +102,8 @@ def test_the_result_line_has_the_keys_of_the_contract():
 @pytest.mark.parametrize(
     ("change", "offered"),
     [
-        ({"verified": 6, "failed": 0}, False),
+        ({"verified": 6, "failed": 0, "status": "done"}, False),
+        ({"verified": 6, "failed": 0, "status": "failed"}, True),
         ({"verified": 6}, True),
         ({"verified": 5, "failed": 0}, True),
         ({"planned": 0, "verified": 0, "failed": 0, "skipped": 0, "frozen": False}, True),

@@ -8,7 +8,8 @@ from ark.answers import Answer, PageInfo
 from ark.errors import UnitError
 from ark.ledger import UnitKey
 from ark.units import Unit
-from handlers.task import ListMovedError, Task
+from handlers.parts import ListMovedError
+from handlers.task import Task
 
 SIZE = 100
 

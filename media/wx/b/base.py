@@ -7,32 +7,23 @@ account has a token of its own; a service provider signs each call with its agen
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import md5
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Raw
 
-from ark.answers import Answer, BadBodyError, PageInfo, decode_body
+from ark.answers import Answer, BadBodyError, Int64, PageInfo, decode_body
 from ark.http import Request
 from ark.settings import WxB
 from ark.units import Unit
-from handlers.api import ApiHandler, Params, Stamp
+from handlers.api import ApiHandler, Params, Stamp, spelled
 from media.wx.b.codes import CODES
-
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class _Page(msgspec.Struct):
-    page: Int64
-    page_size: Int64
-    total_number: Int64
-    total_page: Int64
 
 
 class _Data(msgspec.Struct):
     records: list[Raw] | None = msgspec.field(name="list", default=None)
-    page_info: _Page | None = None
+    page_info: PageInfo | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -65,7 +56,7 @@ class WxBHandler(ApiHandler):
         query: dict[str, object] = {"access_token": token, "version": self.version, **params}
         if self.settings.agency_key:
             query["agency_token"] = agency_token(unit.agent_id, self.settings.agency_key, stamp)
-        text = urlencode({name: _spell(value) for name, value in query.items()})
+        text = urlencode({name: spelled(value) for name, value in query.items()})
         return Request(f"{base_url}/marketing/{self.path}?{text}")
 
     def read(self, body: bytes) -> Answer:
@@ -75,8 +66,7 @@ class WxBHandler(ApiHandler):
         if bytes(envelope.data) == b"null":  # errcode may be absent where all is well; data may not
             raise BadBodyError("bad body: errcode 0 without data")
         data = decode_body(_DATA, envelope.data)
-        page = data.page_info
-        info = PageInfo(page.page, page.page_size, page.total_number, page.total_page) if page else None
+        info = data.page_info
         return Answer(0, "", data.records, info, body=body)
 
     def quota(self, headers: Mapping[str, str]) -> None:
@@ -102,7 +92,3 @@ def agency_token(agency: str, key: str, stamp: Stamp) -> str:
     signed = f"{agency}{stamp.timestamp}{stamp.nonce}{key}".encode()
     sign = md5(signed, usedforsecurity=False).hexdigest()
     return b64encode(f"{agency},{stamp.timestamp},{stamp.nonce},{sign}".encode()).decode()
-
-
-def _spell(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
