@@ -75,7 +75,7 @@ class ApiHandler(ABC):
     works_on: ClassVar[List] = "accounts"
     """The Redis list that the accounts come from, where the argument names neither accounts nor a key."""
     opened_by: ClassVar[Literal["agent", "account"]] = "agent"
-    """Whose token opens a unit first; where a medium has generations, an agent's without one falls back on its parent's."""
+    """Whose token opens a unit first; where a medium has generations, an agent without one uses its parent's."""
     batch: ClassVar[int] = 1
     """How many accounts one call asks for."""
     fields: ClassVar[Sequence[str]] = ()

@@ -120,11 +120,11 @@ def _a_unit(handler: ApiHandler) -> str:
         lists.append("child_accounts")
     what = "an agent" if "agents" in handler.works_on else "an account"
     together = f", {handler.batch} in one call" if handler.batch > 1 else ""
-    token = "its agent's token"
+    whose = "its agent's token"
     if handler.opened_by == "account":
-        token = "its own token, else its agent's" if _keys(handler.section).child_agents else "its own token"
+        whose = "its own token, else its agent's" if _keys(handler.section).child_agents else "its own token"
     told = " or ".join(f"`{_list(handler, each)}`" for each in lists)
-    return f"{what} of {told}{together}, with {token}"
+    return f"{what} of {told}{together}, with {whose}"
 
 
 def _paging(handler: ApiHandler) -> str:

@@ -142,6 +142,7 @@ class Runner:
                 raise ServiceDownError(f"{handler.medium} at {medium.url} answered none of the run's calls")
             if handler.fills == "child_agents":
                 self._children = await directory.members(keys.child_agents, job.agent_id)
+                await directory.add_agents(keys.all_agents, self._children)
 
     async def _lists(self, directory: Directory, keys: Keys) -> Callable[[str], AccountList] | None:
         """How the accounts that come are put into a Redis list; None where they are not."""

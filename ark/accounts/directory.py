@@ -195,6 +195,13 @@ class Directory:
         with self.translated("EVAL", keys[0]):
             return await _reply(self.client.eval(text, len(keys), *keys, *values))
 
+    async def add_agents(self, key: str, agents: Sequence[str]) -> None:
+        """Put agents into a list of agents, each under its own score; those that are there stay."""
+        scores = {agent: score_of(agent) for agent in agents}
+        if scores:
+            with self.translated("ZADD", key):
+                await self.client.zadd(key, scores, nx=True)
+
     async def has_key_like(self, pattern: str) -> bool:
         """Whether there is a key that fits a pattern such as `gdt_new_access_token_*`."""
         with self.translated("SCAN", pattern):
