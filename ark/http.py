@@ -108,7 +108,12 @@ class HttpClient:
 
 def worth_another_try(reply: Reply) -> bool:
     """Whether a reply whose body says nothing is a trouble on the way: 5xx or 429."""
-    return reply.status >= _SERVER_ERROR or reply.status == _TOO_MANY
+    return reply.status >= _SERVER_ERROR or is_refusal(reply)
+
+
+def is_refusal(reply: Reply) -> bool:
+    """Whether a reply whose body says nothing asks for fewer calls."""
+    return reply.status == _TOO_MANY
 
 
 def _until(moment: datetime) -> float:

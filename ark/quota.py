@@ -17,9 +17,12 @@ PLENTY = 5
 """Percent of the minute: with so much left, a refusal does not come from the minute's quota."""
 BRIEF = 1 / 60
 """Windows."""
-SLOWER, FASTER, SLOWEST = 0.9, 0.02, 1.0
-"""After a refusal for less than a window: the share of the rate that is kept, what each further pass adds to it, and
-the least, in calls per second."""
+SLOWER, SLOWEST = 0.9, 1.0
+"""After a refusal for less than a window: the share of the rate that is kept, and the least, in calls per second."""
+QUICKLY, SLOWLY, NEAR = 0.1, 0.01, 0.9
+"""What each further pass adds to the rate: far below the rate that was refused, and near it."""
+PERIOD = 1.0
+"""Seconds over which what passes is measured at least; the rate is lowered once in that time."""
 MARGIN = 1.25
 """What passed is measured over times at which the gate was closed: the limit may lie so much higher."""
 
@@ -93,7 +96,7 @@ class WindowGate:
         self.window = window
         self.passes = 0
         self._round = 0
-        self._rate = 0.0
+        self._rate = self._ceiling = 0.0
         self._next_slot = 0.0
         self._measured: tuple[float, int] | None = None
         self._opening: asyncio.TimerHandle | None = None
@@ -120,7 +123,7 @@ class WindowGate:
         """Count it: a unit that is refused again and again is judged by whether others pass."""
         self.passes += 1
         if self._rate:
-            self._rate += FASTER
+            self._rate += QUICKLY if self._rate < NEAR * self._ceiling else SLOWLY
 
     def refused(self, permit: Permit, windows: float, quota: Quota | None) -> float:
         """Close the gate, or keep it closed for longer."""
@@ -136,12 +139,13 @@ class WindowGate:
         """Nothing to learn either."""
 
     def _slow_down(self) -> None:
-        """Once per round: what passed since the last time, with all that was waited, is what the limit lets through."""
-        if self._opening is not None:
-            return
+        """What passed since the last time, with all that was waited, is about what the limit lets through."""
         now = asyncio.get_running_loop().time()
         since, before = self._measured or (now, 0)
-        passed = (self.passes - before) / (now - since) if now > since else 0.0
+        if self._rate and now - since < PERIOD:
+            return
+        passed = (self.passes - before) / max(now - since, PERIOD)
+        self._ceiling = self._rate or passed
         self._rate = max(SLOWEST, SLOWER * (min(passed * MARGIN, self._rate) if self._rate else passed))
         self._measured = now, self.passes
 

@@ -38,5 +38,5 @@ SELECT
     agents.auth_type              AS auth_type,
     CAST(NULL AS CHAR(6))         AS agent_level
 FROM agents
-JOIN tenant ON tenant.id = agents.tenant_id;
--- WHERE agents.platform_id IN (1, 3, 8)
+JOIN tenant ON tenant.id = agents.tenant_id
+WHERE agents.platform_id IN (1, 3, 8);

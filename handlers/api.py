@@ -76,6 +76,8 @@ class ApiHandler(ABC):
     """The Redis list that the accounts come from, where the argument names neither accounts nor a key."""
     opened_by: ClassVar[Literal["agent", "account"]] = "agent"
     """Whose token opens a unit first; where a medium has generations, an agent without one uses its parent's."""
+    of_agent: ClassVar[bool] = False
+    """By agent: its record is the agent's own, and not one of its accounts'."""
     batch: ClassVar[int] = 1
     """How many accounts one call asks for."""
     fields: ClassVar[Sequence[str]] = ()
@@ -83,11 +85,14 @@ class ApiHandler(ABC):
     variants: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Parameters that multiply each account: every combination is a unit of its own and in the row key."""
     named: ClassVar[Mapping[str, str]] = {}
-    """Key field -> where it stands in a record, if not under its own name: `dimensions.ad_id`; empty: the record."""
+    """Key field -> where it stands in a record, if not under its own name: `dimensions.ad_id`; empty: the record.
+
+    `id|ad_id`: under the one name or the other.
+    """
     pages: ClassVar[Literal["", "list_page", "report_page"]] = ""
     """The setting that says how many records a page holds; empty: the endpoint has no pages."""
     reach: ClassVar[int] = 0
-    """How many records paging reaches at most; 0: no limit is known."""
+    """How many records paging reaches: so long a list may be cut off there; 0: no limit is known."""
     whole_pages: ClassVar[bool] = False
     """Of these, the last page must be within reach as a whole: page x page_size is what is limited."""
     levels: ClassVar[Sequence[Level]] = ()

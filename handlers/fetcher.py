@@ -17,8 +17,8 @@ from msgspec import Raw
 from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
 from ark.errors import ArkError, LaterError, ServiceDownError, TokenError, TransportError, UnitError
-from ark.http import HttpClient, Reply, worth_another_try
-from ark.quota import Gate, Permit
+from ark.http import HttpClient, Reply, is_refusal, worth_another_try
+from ark.quota import Gate, Permit, Quota
 from ark.rows import Row
 from handlers.api import ApiHandler, Stamp
 from handlers.outcomes import Outcomes
@@ -46,6 +46,14 @@ class Call(NamedTuple):
     token: str
     gate: Gate
     permit: Permit
+
+
+class RefusedError(UnitError):
+    """HTTP 429 without a body code: the call was too many; `seconds` to wait where the reply names them."""
+
+    def __init__(self, call: Call, reply: Reply) -> None:
+        super().__init__("HTTP 429: too many calls")
+        self.call, self.seconds = call, reply.retry_after()
 
 
 class Fetcher:
@@ -83,16 +91,10 @@ class Fetcher:
             task.begun = True
             self._never_refused += 1
         try:
-            while not (task.fetched or task.state):
-                call = await self._permitted(task)
-                reply = await self._send(task, call)
-                answer = self._read(task, call, reply)
-                code = call.handler.codes[answer.code]
-                if code.verdict is not Verdict.OK:
-                    await self._steer(task, call, code, answer, reply)
-                    return
-                call.gate.passed(call.permit)
-                await self._page(task, call.handler, answer)
+            whole = await self._read_on(task)
+        except RefusedError as error:
+            wait = error.call.gate.refused(error.call.permit, 1, Quota(retry_in=error.seconds))
+            self._refused(task, error, error.call.gate, wait)
         except (TransportError, ListMovedError) as error:
             self._try_again(task, error)
         except TokenError as error:
@@ -105,8 +107,23 @@ class Fetcher:
             log.exception("a bug of Ark fails a unit", unit=task.key)
             self._fail(task, UnitError(f"a bug of Ark: {type(error).__name__}: {error}", trace=task.trace))
         else:
-            self._leave(task)
-            self._queue.done()
+            if whole:
+                self._leave(task)
+                self._queue.done()
+
+    async def _read_on(self, task: Task) -> bool:
+        """Page after page; False where a code has put the unit into other hands."""
+        while not (task.fetched or task.state):
+            call = await self._permitted(task)
+            reply = await self._send(task, call)
+            answer = self._read(task, call, reply)
+            code = call.handler.codes[answer.code]
+            if code.verdict is not Verdict.OK:
+                await self._steer(task, call, code, answer, reply)
+                return False
+            call.gate.passed(call.permit)
+            await self._page(task, call.handler, answer)
+        return True
 
     async def _permitted(self, task: Task) -> Call:
         """The task's next call: of its own interface, or of a coarser level for ids to cut a long list by."""
@@ -158,6 +175,8 @@ class Fetcher:
         try:
             answer = call.handler.read(reply.body)
         except BadBodyError as error:
+            if is_refusal(reply):
+                raise RefusedError(call, reply) from None
             call.gate.passed(call.permit)
             if worth_another_try(reply):
                 raise TransportError(f"HTTP {reply.status}", pause=reply.retry_after()) from None

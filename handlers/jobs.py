@@ -109,10 +109,7 @@ def load_jobs(interfaces: Collection[str], path: Path = CONF / "jobs.toml") -> J
         raise ConfigError(
             f"{path} is not as expected: {error}; it has the sections [jobs], [follows] and [alone]"
         ) from error
-    for place, interface in _mentioned(file):
-        if interface not in interfaces:
-            hint = nearest(interface, interfaces) or "; see `ark interfaces`"
-            raise ConfigError(f"{place} of {path} names the unknown interface {shown(interface)}{hint}")
+    _check_names(file, interfaces, path)
     try:
         TopologicalSorter(file.follows).prepare()
     except CycleError as error:
@@ -120,6 +117,21 @@ def load_jobs(interfaces: Collection[str], path: Path = CONF / "jobs.toml") -> J
         raise ConfigError(f"[follows] of {path} goes in a circle: {circle}; take one of them out") from error
     _check_ways_in(file, interfaces, path)
     return Jobs(interfaces, file)
+
+
+def _check_names(file: _File, interfaces: Collection[str], path: Path) -> None:
+    """Only interfaces there are, jobs that are none, and followers of the same medium."""
+    for place, interface in _mentioned(file):
+        if interface not in interfaces:
+            hint = nearest(interface, interfaces) or "; see `ark interfaces`"
+            raise ConfigError(f"{place} of {path} names the unknown interface {shown(interface)}{hint}")
+    for job in file.jobs:
+        if job in interfaces:
+            raise ConfigError(f"{job} in [jobs] of {path} is an interface's own name: it runs that, leave the line out")
+    for before, followers in file.follows.items():
+        for follower in followers:
+            if before.partition(".")[0] != follower.partition(".")[0]:
+                raise ConfigError(f"[follows] of {path} starts {follower} after {before}: agents are of one medium")
 
 
 def _check_ways_in(file: _File, interfaces: Collection[str], path: Path) -> None:

@@ -19,7 +19,6 @@ import msgspec
 import structlog
 import uvloop
 
-from ark.accounts.keys import Keys
 from ark.clock import now, today
 from ark.errors import ArkError, ConfigError, LaterError, ServiceDownError, TokenError
 from ark.job import Job, decode, encode, from_wire, to_wire
@@ -30,9 +29,8 @@ from ark.rows import compact
 from ark.settings import Settings
 from handlers.api import ApiHandler
 from handlers.jobs import load_jobs
-from handlers.lists import list_key
-from handlers.registry import make, names
-from handlers.restate import is_provisional, restated_days
+from handlers.registry import find, make, names
+from handlers.restate import is_provisional, restated_jobs
 from handlers.runner import Runner
 
 log = structlog.get_logger(__name__)
@@ -93,17 +91,13 @@ def restate(settings: Settings, interface: str, job: Job, finished: Finished, *,
     of the job's date. What would stop the other days as well (a signal, the day's quota, a service that is down) ends
     it; the days that are left are told.
     """
-    handler = make(interface, settings)
-    days = restated_days(type(handler), job.data_date)
-    keys = Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id)
-    if not job.account_list and handler.by == "account":
-        job = msgspec.structs.replace(job, redis_accounts_key=list_key(handler, job, keys))
+    jobs = restated_jobs(find(interface), job)
     done: list[Run] = []
-    for day in days:
-        same_job = msgspec.structs.replace(job, data_date=day)
-        done.append(run(settings, interface, same_job, finished, follow=follow and day == job.data_date, more=True))
+    for each in jobs:
+        of_the_day = each.data_date == job.data_date
+        done.append(run(settings, interface, each, finished, follow=follow and of_the_day, more=True))
         if done[-1].exit_code in ENDING:
-            left = ", ".join(map(str, days[len(done) :]))
+            left = ", ".join(f"{each.data_date}" for each in jobs[len(done) :])
             log.warning("the days before were not pulled again: run it with --restate once more", days=left or "none")
             break
     return next((each for each in done if each.exit_code), done[0])
@@ -240,15 +234,18 @@ def _send(settings: Settings, ledger: Ledger, trigger: Trigger, finished: Finish
 
 
 def _take_up(settings: Settings, begun: Run, finished: Finished) -> int | None:
-    """A next job that was started before: what was killed in the middle is taken up, what has a result has it."""
-    if begun.status in WORKED_ON:
+    """A next job that was started before: what was killed in the middle of it, or of what follows it, is taken up."""
+    if begun.status in (*WORKED_ON, "done"):
         return rerun(settings, begun.run_id, finished, only_failed=False, follow=True).exit_code
     log.info("next job was started before", job=begun.interface, run=begun.run_id)
     return None
 
 
 def _spawn(trigger: Trigger) -> int:
-    """Run the next job in a child process and wait for it; its output joins our stderr, our signals go to it."""
+    """Run the next job in a child process and wait for it; its output joins our stderr, our signals go to it.
+
+    Raises ServiceDownError where it was killed.
+    """
     command = [sys.executable, "-m", "handlers.cli", "run", trigger.job, trigger.argument, "--trigger-key", trigger.key]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, process_group=0) as child:  # noqa: S603 - own command
         before = {number: signal.signal(number, lambda n, _: child.send_signal(n)) for number in STOPPING}
@@ -257,6 +254,8 @@ def _spawn(trigger: Trigger) -> int:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+    if code < 0 and -code not in STOPPING:
+        raise ServiceDownError(f"its process was ended by signal {-code}")
     if code:
         log.warning("next job ended with an error", job=trigger.job, exit=code)
     return code if code >= 0 else 128 - code

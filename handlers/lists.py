@@ -1,7 +1,8 @@
 """Which of its agent's lists in Redis a job works from."""
 
 from ark.accounts.keys import Keys
-from ark.job import CHILD, Job
+from ark.errors import UsageError
+from ark.job import CHILD, PARENT, Job
 from handlers.api import ApiHandler
 
 
@@ -10,6 +11,15 @@ def list_key(handler: ApiHandler | type[ApiHandler], job: Job, keys: Keys) -> st
     second = job.agent_level == CHILD and handler.works_on == "accounts" and keys.child_accounts
     named: str = getattr(keys, handler.works_on)
     return job.redis_accounts_key or second or named
+
+
+def check_level(job: Job, keys: Keys) -> None:
+    """Raise UsageError for an `agent_level` that says nothing, where the medium has generations."""
+    if keys.child_accounts and job.agent_level not in {"", PARENT, CHILD}:
+        raise UsageError(
+            f"agent_level is {job.agent_level!r}: write {PARENT!r} for a first-generation agent, {CHILD!r} for a"
+            " second-generation one, or leave it out"
+        )
 
 
 def disagreement(job: Job, keys: Keys) -> str:

@@ -3,7 +3,8 @@
 A report says that it has 30,000 records where pages reach 10,000: then a coarser level of the same report is asked for
 its ids (campaigns), and the records are asked for some of these ids at a time. A part that is still too long is halved;
 a single id that is too long is cut by the next finer level. Some lists can be read by cursor instead, as one part.
-Where there is neither, the unit fails: never a short list.
+Where there is neither, the unit fails: never a short list. A list of exactly as many records as paging reaches counts
+as too long: a medium that cuts lists off in silence says the same.
 """
 
 from collections.abc import Sequence
@@ -22,10 +23,10 @@ class ListMovedError(UnitError):
 
 
 class TooLongError(UnitError):
-    """The list has `total` records, more than paging reaches."""
+    """The list has `total` records, and paging ends there or before."""
 
     def __init__(self, total: int, reach: int) -> None:
-        super().__init__(f"the list has {total} records, paging reaches only {reach}")
+        super().__init__(f"the list has {total} records, paging ends at {reach}")
         self.total = total
 
 
@@ -61,7 +62,9 @@ class Part:
         if self.depth < levels and not self.lists:
             return [Part(self.by, self.ids, self.depth, lists=True, total=total)]
         of = f" of {self.by} {self.ids[0]}" if self.ids else ""
-        raise UnitError(f"the list{of} has {total} records, more than paging reaches, and cannot be cut further")
+        raise UnitError(
+            f"the list{of} has {total} records, as many as paging reaches or more, and cannot be cut further"
+        )
 
     def cut_by(self, name: str, reach: int) -> list["Part"]:
         """The parts that this list of ids makes: so many ids at a time that a part is about half of what is reached."""

@@ -22,6 +22,8 @@ BY_ENGINE = ("salt", "date", "tenant", "agent_id")
 Collected = dict[bytes, bytes]
 """Row key -> the first KEPT bytes of its record: what a unit has brought so far."""
 KEPT = 80
+EMPTY = 5
+"""Bytes; a record of fewer is looked at whether there is anything in it."""
 DAY = len("2020-05-30")
 
 
@@ -30,8 +32,8 @@ class RecordReader:
 
     def __init__(self, handler: type[ApiHandler], tenant: str, day: date, version: int) -> None:
         self._handler = handler
-        by_unit = ["account_id"] if handler.by == "account" and handler.batch == 1 else []
-        known = {*BY_ENGINE, *handler.variants, *by_unit}
+        by_unit = handler.of_agent or (handler.by == "account" and handler.batch == 1)
+        known = {*BY_ENGINE, *handler.variants, *(["account_id"] if by_unit else [])}
         places = {field: handler.named.get(field, field) for field in (*ECHOES, *handler.row_key.fields)}
         from_record = [field for field in handler.row_key.fields if field not in known]
         bare = "" in (places[field] for field in from_record)  # the record is an id and has no fields
@@ -39,8 +41,10 @@ class RecordReader:
         self._fields = [(field, _reader(places[field])) for field in from_record]
         self._echoed_account = _reader(places["account_id"]) if "account_id" in echoes else None
         self._echoed_day = _reader(places["date"]) if "date" in echoes else None
+        alternatives = [name for field in from_record for name in places[field].split("|") if "|" in places[field]]
+        required = [places[field] for field in from_record if "|" not in places[field]]
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-            _shape([places[field] for field in from_record], [places[field] for field in echoes])
+            _shape(required, [places[field] for field in echoes] + alternatives)
         )
         self._before = b'{"tenant_alias":' + msgspec.json.encode(tenant) + b',"data":'
         self._after = b',"timestamp":%d}' % (version // 1000)
@@ -53,9 +57,12 @@ class RecordReader:
         Raises UnitError for a record that is not an object, lacks a key field, belongs to another account or day, or
         has the same row key as another record of the unit (both are named).
         """
+        unit = unit._replace(account_id=unit.agent_id) if self._handler.of_agent else unit
         bound = self._bind(unit)
         rows = []
         for record in records:
+            if len(bytes(record)) < EMPTY and not bytes(record).strip(b"{} \t\r\n"):
+                raise UnitError("the answer holds a record without any field")
             decoded = self._decode(record)
             self._check_echo(unit, decoded)
             key = self._key(bound, decoded, record)
@@ -76,6 +83,8 @@ class RecordReader:
     def _key(self, bound: BoundKey, decoded: Any, record: Raw) -> bytes:  # noqa: ANN401 - a struct made for this table
         try:
             return bound.build({field: str(read(decoded)) for field, read in self._fields})
+        except StopIteration:
+            raise UnitError(f"a record cannot be keyed (its id is missing): {excerpt(bytes(record))}") from None
         except InputDataError as error:
             raise UnitError(f"{error}, in {excerpt(bytes(record))}") from None
 
@@ -111,7 +120,13 @@ def by_account(row_key: RowKey, rows: Sequence[Row], accounts: Sequence[str]) ->
 
 
 def _reader(place: str) -> Callable[[Any], Any]:
-    """How a decoded record tells the value at `place`; an empty place is the record itself."""
+    """How a decoded record tells the value at `place`; an empty place is the record itself.
+
+    Of two names (`id|ad_id`) the first that is there tells; StopIteration where none is.
+    """
+    if "|" in place:
+        either = attrgetter(*place.split("|"))
+        return lambda record: next(value for value in either(record) if value is not UNSET)
     return attrgetter(place) if place else lambda record: record
 
 

@@ -212,7 +212,7 @@ class Task:
                 f"page_info contradicts itself: {info.total_number} records by {info.page_size} are {pages} pages,"
                 f" not {info.total_page}"
             )
-        if reach and info.total_number > reach:  # the last page must be within reach as a whole
+        if reach and info.total_number >= reach:
             raise TooLongError(info.total_number, reach)
         due = min(info.page_size, info.total_number - (part.page - 1) * info.page_size)
         if records != due:

@@ -67,6 +67,7 @@ class Tokens:
         async with self._locks[holder]:
             if token not in self._doubted:
                 self._doubted.add(token)
+                self._note_renewed(holder, token)
                 await self._replace(holder)
 
     async def refused(self, owner: str, token: str) -> None:
@@ -75,8 +76,7 @@ class Tokens:
         async with self._locks[holder]:
             if token not in self._refused:
                 self._refused.add(token)
-                if token in self._renewed:
-                    self._troubles.setdefault(holder, "the medium refuses the renewed token as well")
+                self._note_renewed(holder, token)
                 await self._replace(holder)
 
     async def _holder(self, owner: str, fallback: str) -> str:
@@ -102,6 +102,11 @@ class Tokens:
             if owner not in self._parents:
                 self._parents[owner] = await self._directory.parent(self._keys.child_agents, owner)
         return self._parents[owner]
+
+    def _note_renewed(self, agent: str, token: str) -> None:
+        """A token that this run has renewed is not renewed again."""
+        if token in self._renewed:
+            self._troubles.setdefault(agent, "the medium refuses the renewed token as well")
 
     async def _replace(self, agent: str) -> None:
         """Find a token that is not in doubt: somebody may have renewed it, else it is renewed here, once."""

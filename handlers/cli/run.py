@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, TypedDict
 
 import click
-import msgspec
 
 from ark.clock import today
 from ark.errors import UsageError
@@ -72,7 +71,7 @@ def run(
     """
     from ark.accounts.keys import Keys
     from handlers.jobs import load_jobs
-    from handlers.lists import disagreement
+    from handlers.lists import check_level, disagreement
     from handlers.registry import find, names
 
     name = load_jobs(names()).resolve(interface)
@@ -80,7 +79,9 @@ def run(
     job = _job(settings, name, argument, flags)
     handler = find(name)
     _check(job, handler.medium, handler.by, everything=everything)
-    differs = disagreement(job, Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id))
+    keys = Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id)
+    check_level(job, keys)
+    differs = disagreement(job, keys)
     if differs:
         say(differs)
     if shard:
@@ -99,10 +100,10 @@ def _show(settings: Settings, interface: str, job: Job, *, restate: bool, as_jso
     """What would be called, for each day."""
     from handlers.dry_run import dry_run
     from handlers.registry import find
-    from handlers.restate import restated_days
+    from handlers.restate import restated_jobs
 
-    for day in restated_days(find(interface), job.data_date) if restate else [job.data_date]:
-        dry_run(settings, interface, msgspec.structs.replace(job, data_date=day), as_json=as_json)
+    for each in restated_jobs(find(interface), job) if restate else [job]:
+        dry_run(settings, interface, each, as_json=as_json)
 
 
 @click.command(name="exec")

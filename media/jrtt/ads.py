@@ -10,6 +10,6 @@ class JrttAds(Objects):
     path = "2/ad/get/"
     table = "tenant_jrtt_ad_get_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "ad_id", "tenant")
-    named = {"account_id": "advertiser_id", "ad_id": "id"}
+    named = {"account_id": "advertiser_id", "ad_id": "id|ad_id"}
     source = "official client: ad/get; deleted ones only where filtering.status asks for all"
     all_states = "AD_STATUS_ALL"

@@ -14,5 +14,5 @@ class JrttReportCreative(Report):
     all_states = "CREATIVE_STATUS_ALL"
     table = "tenant_jrtt_report_creative_get_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "creative_id", "tenant")
-    reach = 4_999
+    reach = 5_000
     levels = (Level(JrttReportCampaign, "campaign_id"), Level(JrttReportAd, "ad_id"))

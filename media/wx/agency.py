@@ -18,7 +18,7 @@ class WxAgency(WxHandler):
     table = "tenant_wx_agency_get_v2"
     row_key = RowKey("salt", "date", "account_id", "agent_id", "tenant")
     source = "official client of 2020-12: wechat_agency/get answers one object"
-    by = "agent"
+    by, of_agent = "agent", True
 
     def params(self, unit: Unit) -> Params:
         return {"account_id": unit.agent_id}

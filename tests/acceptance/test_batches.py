@@ -9,9 +9,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
+from ark import quota
 from ark.ledger import Run
-from handlers import fetcher
+from ark.observers.alerts import NoAlerts
+from handlers import fetcher, observers
 from tests.acceptance.conftest import Ark, wait_for
 from tests.interface_check import AGENT, DAY, FIRST_ID, Desk
 from tests.media_server import CLOSE, Call, Door, Medium, Script, serve
@@ -107,6 +110,30 @@ def test_where_all_are_forbidden_all_are_skipped(desk):
     assert len(medium.calls) == 2 * BATCH - 1
 
 
+@pytest.fixture
+def alarms(monkeypatch):
+    """The kinds that were reported to Sentry."""
+    kinds: list[str] = []
+
+    class Alarms(NoAlerts):
+        def failure(self, kind: str, *_: object, **__: object) -> None:
+            kinds.append(kind)
+
+    monkeypatch.setattr(observers, "open_alerts", lambda *_: Alarms())
+    return kinds
+
+
+@pytest.mark.parametrize(("accounts", "forbidden", "told"), [(2, 2, True), (2, 1, False), (1, 1, False)])
+def test_a_run_that_skips_everybody_is_told(desk, alarms, accounts, forbidden, told):
+    """One account may be closed; where it is all of them, the agent or its token is the wrong one."""
+    with serve(door(ids(accounts)), forbidden=set(ids(accounts)[:forbidden])) as medium, capture_logs() as lines:
+        run = pulled(desk, medium, ids(accounts))
+    assert (run.status, run.exit_code, run.skipped) == ("done", 0, forbidden)
+    assert alarms == ["AllSkipped"] * told
+    warnings = [(line["log_level"], line["skipped"]) for line in lines if line["event"] == observers.ALL_SKIPPED]
+    assert warnings == [("warning", accounts)] * told
+
+
 def unless(bad: set[str], answer: object) -> Script:
     """A script that answers so wherever one of these accounts is asked for."""
     return lambda call: answer if bad.intersection(call.ids) else None
@@ -193,6 +220,17 @@ def test_one_account_that_the_medium_cannot_bear_fails_alone(desk):
     assert "code 50000" in desk.unit(run, *bad).reason
 
 
+def test_a_medium_that_bears_nobody_is_given_up_after_few_calls(desk):
+    """The whole batch has all its tries, the parts that it is cut into have one each."""
+    attempts, accounts = 3, ids(20)
+    with serve(door(accounts), script=lambda _: 50000) as medium:
+        desk.set(http_attempts=attempts)
+        run = pulled(desk, medium, accounts)
+    assert (run.status, run.exit_code, run.failed) == ("failed", 3, len(accounts))
+    assert len(medium.calls) <= attempts + 2 * len(accounts)
+    assert [len(call.ids) for call in medium.calls].count(len(accounts)) == attempts
+
+
 def test_trouble_on_the_way_that_lasts_fails_the_batch_unsplit(desk):
     with serve(door([*ids(BATCH), "7"]), script=unless(set(ids(BATCH)), CLOSE)) as medium:
         desk.set(http_attempts=2)
@@ -204,6 +242,7 @@ def test_trouble_on_the_way_that_lasts_fails_the_batch_unsplit(desk):
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_wrong_with_some_only_they_end_so(desk, monkeypatch, seed):
     monkeypatch.setattr(fetcher, "FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr(quota, "SLOWEST", 1000.0)  # refusals by chance come from no limit that one could keep to
     chance = random.Random(seed)
     accounts = ids(230)
     bad = {each: chance.choice([40001, 50000, 40002, "missing", "doubled"]) for each in chance.sample(accounts, 9)}

@@ -190,6 +190,22 @@ def test_what_follows_the_agents_report_works_from_the_list_that_it_feeds(world)
     assert {call.owner for call in medium.calls} == {OWN, *SPENT[OWN]}
 
 
+def test_the_report_of_a_first_generation_agent_leaves_the_second_generations_list_alone(world):
+    """There the accounts would stand under its own id, and keep the child's from being listed under the child's."""
+    child = SERVED[0]
+    world.give(f"jrtt_one_agents_v2_{world.tenant}", [AGENT], AGENT)
+    world.give(agents_key(world), CHILDREN, AGENT)
+    world.give(accounts_key(world), ["4712"], OWN)
+    with serve(*doors(spent={AGENT: [*LISTED[child], "4713"]})) as medium:
+        world.at(medium)
+        assert world.run("jrtt.report_agent", agent_id=AGENT).exit_code == 0
+        assert world.members(accounts_key(world)) == {"4712": OWN}
+        stored = {key.split("|")[2] for key in world.stored("tenant_jrtt_report_agent_get_v2")}
+        assert stored == {*LISTED[child], "4713"}
+        assert world.run("jrtt.child_accounts", **child_job(child)).exit_code == 0
+    assert world.members(accounts_key(world)) == dict.fromkeys(LISTED[child], child) | {"4712": OWN}
+
+
 def fund_of(desk: Desk, **keys: object) -> tuple[Run, set[str]]:
     """A run of jrtt.fund, and the accounts it asked for."""
     with serve(*doors()) as medium:

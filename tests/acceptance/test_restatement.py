@@ -2,6 +2,8 @@
 
 import json
 from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -223,6 +225,20 @@ def test_provisional_runs_are_listed_until_a_final_one_is_done(world, clock):
     assert listed(world) == []
 
 
+def test_only_a_run_of_all_accounts_into_the_same_store_makes_one_good(world, clock):
+    with serve(reports(1)) as medium:
+        world.at(medium)
+        clock(shanghai(31, 3))
+        early = world.run(REPORT)
+        clock(shanghai(31, 9))
+        for some in ({"account_list": ACCOUNTS[:1]}, {"output": "NONE"}):
+            assert world.run(REPORT, **some).exit_code == 0
+            assert listed(world) == [early.run_id]
+        world.redis.zrem(f"gdt_advertiser_v1.1_{world.tenant}_{DAY}", ACCOUNTS[1])
+        assert world.run(REPORT).verified == LINES
+    assert listed(world) == []
+
+
 def test_restating_makes_the_days_before_good(world, clock):
     clock(shanghai(31, 3))
     with serve(reports(1)) as medium:
@@ -234,3 +250,27 @@ def test_restating_makes_the_days_before_good(world, clock):
     assert first.provisional
     assert (today.provisional, today.data_date) == (True, date(2020, 5, 31))
     assert listed(world) == [today.run_id]
+
+
+def shown(desk: Desk, interface: str, *more: str) -> list[dict[str, Any]]:
+    """What --dry-run prints, a document per day."""
+    lines = outside(desk).read(*words(desk, interface, "--dry-run", "--json", *more)).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_dry_run_shows_every_day(world):
+    plans = shown(world, REPORT, "--restate")
+    assert [plan["date"] for plan in plans] == days(7)
+    for plan in plans:
+        asked = [parse_qs(urlsplit(url).query) for url in plan["urls"]]
+        assert {json.loads(query["date_range"][0])["start_date"] for query in asked} == {plan["date"]}
+        assert {query["account_id"][0] for query in asked} == set(ACCOUNTS)
+    assert [plan["date"] for plan in shown(world, REPORT)] == [DATE]
+    assert not world.runs()
+
+
+def test_a_dry_run_of_what_is_never_changed_is_refused_too(world):
+    said = outside(world).refusal(*words(world, "gdt.funds", "--restate", "--dry-run"))
+    assert said.code == 2
+    assert said.err.startswith("ark: gdt.funds is not changed later by the medium: leave --restate out")
+    assert not said.out

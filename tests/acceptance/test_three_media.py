@@ -152,6 +152,17 @@ def check_ledger(world: World, statuses: Mapping[str, int]) -> None:
     assert {unit["state"] for unit in states} <= {"verified", "skipped"}
 
 
+def check_agents(world: World) -> None:
+    """Who is whose, and the agents of both generations, are in Redis for whoever runs one of them by hand."""
+    children = {each["agent"]: int(each["parent"]) for each in world.media.directory() if each.get("parent")}
+    client = redis.Redis.from_url(world.ark.settings["redis_url"])
+    kept = client.zrange(f"jrtt_child_agents_v2_{world.tenant}", 0, -1, withscores=True)
+    everybody = client.zrange(f"jrtt_agents_v2_{world.tenant}", 0, -1, withscores=True)
+    client.close()
+    assert {member.decode(): int(score) for member, score in kept} == children
+    assert {member.decode(): int(score) for member, score in everybody} == {child: int(child) for child in children}
+
+
 def test_jrtt_both_generations(world: World) -> None:
     """Two generations of agents, throttled, with some accounts that refuse and some gateways that fail at first."""
     agent = {"tenant": world.tenant, "accounts": 130, "children": 3, "child_accounts": 12, "child_tokens": 0.34}
@@ -178,6 +189,7 @@ def test_jrtt_both_generations(world: World) -> None:
         assert (lists.code, lists.result["next"]) == (0, ["jrtt.account_info", "jrtt.fund"])
         agents = world.ark("run", "jrtt.child_agents", *about, timeout=200)
         assert (agents.code, agents.result["next"]) == (0, ["jrtt.child_fund", *["jrtt.child_accounts"] * 3])
+        check_agents(world)
         for name in alone:
             key = f"jrtt_accounts_v2_{world.tenant}_{COMPACT}"
             assert world.ark("run", f"jrtt.{name}", *about, "-k", key, timeout=200).code == 0

@@ -56,6 +56,17 @@ def test_a_list_is_cut_only_where_it_must_be(desk, short, records, calls):
     assert len(medium.calls) == LINES * calls
 
 
+@pytest.mark.parametrize(("sizes", "calls"), [((7, 6), 2), ((8, 7), 1 + 1 + 2 + 1), ((10, 9), 1 + 1 + 2 + 2)])
+def test_pages_that_do_not_divide_what_is_reached_reach_less(desk, short, sizes, calls):
+    """As 9,500 records in pages of 1,500: the seventh page would end beyond 10,000, and is refused."""
+    doors = tencent({ACCOUNT: [[size] for size in sizes]})
+    with serve(*doors) as medium:
+        run = pulled(desk, medium, "gdt.daily_report_ad", page=7)
+    assert (run.status, run.exit_code) == ("done", 0), reasons(desk, run)
+    assert stored(desk, "tenant_gdt_daily_report_ad_v3") == whole(doors[2], LINES)
+    assert len(medium.calls) == LINES * calls
+
+
 @pytest.mark.parametrize("tree", [WIDE, DEEP], ids=["wide", "deep"])
 @pytest.mark.parametrize("medium_name", ["gdt", "wx"])
 @pytest.mark.parametrize(

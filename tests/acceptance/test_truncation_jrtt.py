@@ -8,8 +8,8 @@ import pytest
 from ark.ledger import Run
 from media.jrtt.accounts import JrttAccounts
 from media.jrtt.report_creative import JrttReportCreative
-from tests.interface_check import AGENT, DATE, DAY, FIRST_ID, Desk
-from tests.media_server import Door, Medium, serve
+from tests.interface_check import AGENT, DATE, DAY, FIRST_ID, PAGE, Desk
+from tests.media_server import Call, Door, Medium, serve
 from tests.trees import ACCOUNT, DEEP, REACH, WIDE, Tree, ads, pulled, reasons, stored, whole
 
 CREATIVES = "/open_api/2/report/creative/get/"
@@ -57,6 +57,27 @@ def test_five_thousand_creatives(desk):
     assert stored(desk, CREATIVE_TABLE) == whole(doors[2], 1)
 
 
+@pytest.mark.parametrize("creatives", [REACH - PAGE, REACH - PAGE + 1, REACH - 2])
+def test_a_list_that_is_not_cut_off_is_read_to_its_last_page(desk, short_creatives, creatives):
+    """As 4,500 creatives of one ad in pages of 1,000: only what is listed is limited, not what the pages would hold."""
+    doors = jrtt([[creatives]], short_creatives)
+    with serve(*doors) as medium:
+        run = pulled(desk, medium, "jrtt.report_creative")
+    assert (run.status, run.exit_code) == ("done", 0), reasons(desk, run)
+    assert stored(desk, CREATIVE_TABLE) == whole(doors[2], 1)
+    assert [call.path for call in medium.calls] == [CREATIVES] * -(-creatives // PAGE)
+
+
+@pytest.mark.parametrize("campaign", [b'"c-1"', b"true"])
+def test_a_campaign_that_is_no_number_fails_the_unit_and_names_it(desk, short_creatives, campaign):
+    doors = jrtt(WIDE, short_creatives)
+    doors[0].records = {ACCOUNT: [b'{"campaign_id":%b}' % campaign]}
+    with serve(*doors) as medium:
+        run = pulled(desk, medium, "jrtt.report_creative")
+    assert (run.status, run.exit_code) == ("failed", 3)
+    assert reasons(desk, run) == {"a record of the coarser level has no campaign_id: the list cannot be read in parts"}
+
+
 def test_an_ad_with_too_many_creatives_fails(desk, short_creatives):
     with serve(*jrtt([[30], [2]], short_creatives)) as medium:
         run = pulled(desk, medium, "jrtt.report_creative")
@@ -101,6 +122,22 @@ def test_accounts_beyond_the_pages_are_read_by_cursor(desk, short_lists, account
     assert (run.status, run.exit_code, run.rows) == ("done", 0, accounts), reasons(desk, run)
     assert desk.members(f"jrtt_accounts_v2_{desk.tenant}_{DAY}") == dict.fromkeys(ids, AGENT)
     assert sum(call.cursor is not None for call in medium.calls) == by_cursor
+
+
+def test_accounts_that_grow_fewer_between_the_pages_and_the_cursor_are_read_again(desk, short_lists):
+    """As 10,050 accounts where the cursor tells of 10,049: one was closed meanwhile, the list is whole without it."""
+    ids = [str(FIRST_ID + number) for number in range(REACH + 5)]
+    door = Door(SELECT, {AGENT: [each.encode() for each in ids]}, reach=REACH)
+
+    def script(call: Call) -> None:
+        if call.cursor is not None:
+            door.records = {AGENT: [each.encode() for each in ids[1:]]}
+
+    with serve(door, script=script) as medium:
+        run = listed(desk, medium)
+    assert (run.status, run.exit_code, run.verified) == ("done", 0, 1), reasons(desk, run)
+    assert desk.members(f"jrtt_accounts_v2_{desk.tenant}_{DAY}") == dict.fromkeys(ids[1:], AGENT)
+    assert [call.cursor for call in medium.calls].count(0) == 2
 
 
 def test_a_cursor_that_leaves_one_out_fails_and_the_old_list_stays(desk, short_lists):

@@ -329,6 +329,61 @@ def test_result_and_next_jobs_are_one_transaction(ledger):
     assert ledger.pending_triggers(run_id) == []
 
 
+EARLY = NEW._replace(provisional=True, store="embedded:/home", job='{"account_list":[],"output":"HBASE"}')
+FINAL = EARLY._replace(provisional=False)
+SOME = '{"account_list":["10000000"],"output":"HBASE"}'
+
+
+def ended(ledger, new, accounts=3, status="done"):
+    """A run of so many accounts that has a result."""
+    run_id = planned(ledger, keys(accounts), new)
+    ledger.settle(run_id, [verified(key) for key in keys(accounts)])
+    return ledger.finish(run_id, status, 0 if status == "done" else 3, 1.0, 0)
+
+
+def provisional(ledger):
+    return [run.run_id for run in ledger.runs(provisional=True)]
+
+
+@pytest.mark.parametrize(
+    ("change", "accounts", "status"),
+    [
+        ({"provisional": True}, 3, "done"),
+        ({}, 3, "partial"),
+        ({"job": SOME}, 1, "done"),
+        ({"output": "NONE"}, 3, "done"),
+        ({"output": "FILE"}, 3, "done"),
+        ({"store": "thrift://elsewhere:9090"}, 3, "done"),
+        ({"table": "another_table"}, 3, "done"),
+        ({"interface": "gdt.advertisers"}, 3, "done"),
+        ({"tenant": "T2"}, 3, "done"),
+        ({"agent_id": "7"}, 3, "done"),
+        ({"data_date": date(2020, 5, 29)}, 3, "done"),
+    ],
+)
+def test_a_provisional_run_is_not_made_good_by_another_kind_of_run(ledger, change, accounts, status):
+    early = ended(ledger, EARLY)
+    later = ended(ledger, FINAL._replace(**change), accounts, status)
+    assert provisional(ledger) == [later.run_id] * later.provisional + [early.run_id]
+
+
+@pytest.mark.parametrize(("early", "final"), [(3, 3), (3, 4), (3, 2)])
+def test_a_later_run_of_all_accounts_makes_a_provisional_one_good(ledger, early, final):
+    """However many there are by then: an account that was closed meanwhile is in no list any more."""
+    ended(ledger, FINAL, early)
+    run = ended(ledger, EARLY, early)
+    assert provisional(ledger) == [run.run_id]
+    ended(ledger, FINAL, final)
+    assert provisional(ledger) == []
+
+
+def test_a_run_of_some_accounts_is_made_good_by_the_same_accounts(ledger):
+    run = ended(ledger, EARLY._replace(job=SOME), 1)
+    assert provisional(ledger) == [run.run_id]
+    ended(ledger, FINAL._replace(job=SOME), 1)
+    assert provisional(ledger) == []
+
+
 def test_a_run_is_taken_up_where_it_was_left(ledger, opened):
     one, two = keys(2)
     run = finished(ledger, [verified(one), failed(two)])

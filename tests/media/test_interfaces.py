@@ -307,3 +307,16 @@ def test_what_stands_beside_the_funds_is_a_row_of_its_own(desk):
     assert (unit.state, unit.rows) == ("verified", 2)
     row = f"{ACCOUNT_ID[-1]}|{DAY}|{ACCOUNT_ID}|{AGENT}|memo|{desk.tenant}"
     assert desk.stored("tenant_wx_funds_get_v2")[row] == b'{"fund_type":"memo",%b}' % memo.encode()
+
+
+@pytest.mark.parametrize("name", [name for name in BY_ACCOUNT if find(name).section == "wx_b"])
+def test_an_account_without_a_token_is_not_opened_by_its_agents(desk, name):
+    """In this dialect the token alone says whose data comes: an agent's would bring the agent's, under the account."""
+    desk.token("wx_b", AGENT)
+    with serve(door_of(BY_ACCOUNT[name], {AGENT: [b"{}"]})) as medium:
+        desk.at(medium)
+        run = desk.run(name, account_list=[ACCOUNT_ID])
+    assert (run.status, run.exit_code, run.rows) == ("failed", 77, 0)
+    (unit,) = desk.units(run)
+    assert f"no token of agent {ACCOUNT_ID} in wx_authorizer_access_token_{desk.tenant}" in unit.reason
+    assert not medium.calls

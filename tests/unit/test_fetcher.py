@@ -198,11 +198,17 @@ def test_a_code_with_a_waiting_time_is_not_tried_before():
     assert result.seconds >= 60
 
 
-@pytest.mark.parametrize(("status", "least"), [(502, 0.25), (429, 7)])
-def test_http_errors_without_a_body_code_are_tried_again(status, least):
-    result, _ = outcome(lambda _a, _t, call: (status, "<html>") if call == 1 else GOOD, accounts=1, workers=1)
+def test_http_errors_without_a_body_code_are_tried_again():
+    result, _ = outcome(lambda _a, _t, call: (502, "<html>") if call == 1 else GOOD, accounts=1, workers=1)
     assert result.states() == {"verified": 1}
-    assert result.seconds >= least
+    assert result.seconds >= 0.25
+
+
+def test_too_many_requests_without_a_body_code_are_a_refusal_and_no_try():
+    result, http = outcome(lambda _a, _t, call: (429, "slow down") if call <= 4 else GOOD, accounts=1, workers=1)
+    assert result.states() == {"verified": 1}
+    assert http.calls["0"] == 5
+    assert result.seconds >= 4 * 7  # its Retry-After
 
 
 def test_an_http_error_with_a_body_code_is_judged_by_the_code():

@@ -70,8 +70,8 @@ sizes = st.dictionaries(
 def test_every_record_comes_once_or_the_unit_fails_and_says_so(sizes):
     ads = [(c, c + g, n) for c, groups in sizes.items() for g, count in groups.items() for n in range(count)]
     task, medium = make(), Medium(ads)
-    too_long = any(count > REACH for groups in sizes.values() for count in groups.values())
-    if len(ads) > REACH and (too_long or len(sizes) > REACH):
+    too_long = any(count >= REACH for groups in sizes.values() for count in groups.values())
+    if len(ads) >= REACH and (too_long or len(sizes) >= REACH):
         with pytest.raises(UnitError, match="cannot be cut further"):
             read(task, medium)
     else:
@@ -80,9 +80,15 @@ def test_every_record_comes_once_or_the_unit_fails_and_says_so(sizes):
 
 
 def test_a_list_within_reach_is_not_cut():
-    task, medium = make(), Medium([("1", "1", n) for n in range(REACH)])
-    assert len(read(task, medium)) == REACH
+    task, medium = make(), Medium([("1", "1", n) for n in range(REACH - 1)])
+    assert len(read(task, medium)) == REACH - 1
     assert medium.calls == REACH // SIZE
+
+
+def test_a_list_as_long_as_paging_reaches_may_have_been_cut_off():
+    task, medium = make(), Medium([(str(n % 4), str(n % 4), n) for n in range(REACH)])
+    assert len(read(task, medium)) == REACH
+    assert medium.calls > REACH // SIZE
 
 
 def by_cursor(after: int, total: int, *, more: bool) -> Answer:
@@ -108,6 +114,7 @@ def test_a_list_beyond_reach_is_read_by_cursor_where_there_is_one():
         (by_cursor(7, 23, more=False), 20, "20 of 23 records came, and the medium says there is no more"),
         (by_cursor(7, 20, more=True), 20, "20 of 20 records came, and the medium says there is more"),
         (by_cursor(0, 23, more=True), 20, "says there is more"),
+        (by_cursor(7, 23, more=True), 0, "0 of 23 records came, and the medium says there is more"),
         (Answer(0, "", []), 20, "no cursor"),
     ],
 )
@@ -130,7 +137,7 @@ def test_an_id_that_is_listed_twice_is_asked_for_once():
     assert [each.ids for each in part.cut_by("campaign", REACH)] == [("7", "8")]
 
 
-def test_parts_that_hold_less_than_the_whole_declared_fail():
+def test_parts_that_hold_less_than_the_whole_declared_are_read_again():
     task = make()
     with pytest.raises(TooLongError):
         task.take(Answer(0, "", [], PageInfo(1, SIZE, 50, 10)), SIZE, SIZE, REACH)
@@ -138,7 +145,7 @@ def test_parts_that_hold_less_than_the_whole_declared_fail():
     task.take(Answer(0, "", [], PageInfo(1, SIZE, 1, 1)), 1, SIZE, REACH)
     task.part.found = ["7"]
     task.cut_by("campaign", REACH)
-    with pytest.raises(UnitError, match="50 records, its parts hold only 3"):
+    with pytest.raises(ListMovedError, match="50 records, its parts hold only 3"):
         task.take(Answer(0, "", [], PageInfo(1, SIZE, 3, 1)), 3, SIZE, REACH)
 
 
@@ -155,7 +162,9 @@ def test_a_medium_that_ignores_the_filter_is_given_up_after_few_calls():
 
 def test_without_a_level_a_long_list_fails():
     task = make()
-    with pytest.raises(UnitError, match="the list has 50 records, more than paging reaches, and cannot be cut"):
+    with pytest.raises(
+        UnitError, match="the list has 50 records, as many as paging reaches or more, and cannot be cut"
+    ):
         task.cut(TooLongError(50, REACH), 0)
 
 
@@ -169,7 +178,10 @@ def test_a_part_that_moves_is_read_again_from_the_whole():
     assert (again.part, again.parts, again.whole) == (Part(), [], 0)
 
 
-@pytest.mark.parametrize("record", [{}, None, [], {"campaign_id": None}, {"campaign_id": ""}, {"campaign_id": 1.5}])
+NO_NUMBERS = (None, "", 1.5, True, "c-1", -1)
+
+
+@pytest.mark.parametrize("record", [{}, None, [], *({"campaign_id": each} for each in NO_NUMBERS)])
 def test_a_level_without_ids_fails_the_unit(record):
     with pytest.raises(UnitError, match="no campaign_id"):
         ids_of([{"campaign_id": 7}, record], "campaign_id")

@@ -93,7 +93,7 @@ def test_rows_of_many_accounts_are_told_apart():
     [
         ("null", "cannot be keyed"),
         ("[]", "cannot be keyed"),
-        ("{}", "fund_type"),
+        ("{}", "without any field"),
         ('{"fund_type": null}', "fund_type"),
         ('{"fund_type": 1.0}', "float"),
         ('{"fund_type": ""}', "fund_type"),

@@ -139,6 +139,12 @@ def test_registering_and_hiding_at_once_from_many_threads():
         ('{"access_token":"zzz","x":1}', '{"access_token":"***","x":1}'),
         (r'"{\"access_token\": \"zzz\"}"', r'"{\"access_token\": \"***\"}"'),
         ("%7B%27account_token%27%3a++%27zzz%27%2c%27x%27", "%7B%27account_token%27%3a++%27***%27%2c%27x%27"),
+        (
+            "GET /marketing/funds/get?agency_token=enp6&version=v1.1",
+            "GET /marketing/funds/get?agency_token=***&version=v1.1",
+        ),
+        ("{'agency_key': 'zzz', 'x': 1}", "{'agency_key': '***', 'x': 1}"),
+        ("ARK_WX_B_AGENCY_KEY=zzz", "ARK_WX_B_AGENCY_KEY=***"),
         ("Authorization: Bearer zzz", "Authorization: Bearer ***"),
         ("redis://:zzz@127.0.0.1:6379/2", "redis://:***@127.0.0.1:6379/2"),
         ("mysql+pymysql://ark:z.z@db/ark", "mysql+pymysql://ark:***@db/ark"),
@@ -158,12 +164,14 @@ def test_nested_values_are_hidden_and_numbers_and_shapes_stay():
         "deep-secret-1": ["x"],
         "number": 8812345678,
         "Access-Token": "never registered",
+        "agency_key": "nor this one",
     }
     assert redact_value(value) == {
         "params": [{"note": "a *** b"}, MASK, 7, 1.5, None, True],
         MASK: ["x"],
         "number": MASK,
         "Access-Token": MASK,
+        "agency_key": MASK,
     }
 
 

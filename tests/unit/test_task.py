@@ -74,7 +74,7 @@ def test_a_list_that_changes_while_it_is_read_is_read_again():
 
 
 def test_a_list_beyond_what_paging_reaches_fails_and_says_so():
-    with pytest.raises(UnitError, match="paging reaches only 10000"):
+    with pytest.raises(UnitError, match="paging ends at 10000"):
         take(make(), page(1, 10_001), 100, reach=10_000)
 
 
