@@ -221,6 +221,12 @@ class Directory:
             yield
         except (exceptions.RedisError, OSError) as error:
             raise translate(error, f"{command} {key}".strip(), self.place) from error
+        except RuntimeError as error:
+            if "closed" not in str(error):
+                raise
+            # uvloop's words for a connection that was reset while it was being made; redis-py lets them through
+            lost = exceptions.ConnectionError(str(error))
+            raise translate(lost, f"{command} {key}".strip(), self.place) from error
 
     async def _snapshot(self, key: str, score: int) -> AsyncGenerator[list[bytes], None]:
         copy = private_key()

@@ -46,8 +46,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Report, "reach", REACH)
 
 
-@pytest.mark.parametrize(("records", "calls"), [(REACH - 1, 4), (REACH, 4), (REACH + 1, 1 + 1 + 5)])
+@pytest.mark.parametrize(("records", "calls"), [(REACH - 1, 4), (REACH, 1 + 1 + 4), (REACH + 1, 1 + 1 + 5)])
 def test_a_list_is_cut_only_where_it_must_be(desk, short, records, calls):
+    """A list that ends exactly where paging does may have been cut off there."""
     doors = tencent({ACCOUNT: [[records - 10], [10]]})
     with serve(*doors) as medium:
         run = pulled(desk, medium, "gdt.daily_report_ad")
@@ -103,7 +104,8 @@ def test_a_single_id_that_is_too_long_fails_the_unit_and_nobody_else(desk, short
         run = pulled(desk, medium, "gdt.daily_report_ad", [ACCOUNT, other])
     assert (run.status, run.exit_code, run.failed, run.verified) == ("partial", 3, LINES, LINES)
     assert {reason for reason in reasons(desk, run) if reason} == {
-        f"the list of adgroup_id 10001 has {REACH + 1} records, more than paging reaches, and cannot be cut further"
+        f"the list of adgroup_id 10001 has {REACH + 1} records, as many as paging reaches or more,"
+        " and cannot be cut further"
     }
     assert stored(desk, "tenant_gdt_daily_report_ad_v3", other) == whole(doors[2], LINES, other)
 
@@ -114,7 +116,7 @@ def test_a_list_without_levels_fails(desk, short):
         run = pulled(desk, medium, "gdt.daily_report_promoted_object")
     assert (run.status, run.exit_code, run.failed) == ("failed", 3, LINES)
     assert reasons(desk, run) == {
-        f"the list has {REACH + 1} records, more than paging reaches, and cannot be cut further"
+        f"the list has {REACH + 1} records, as many as paging reaches or more, and cannot be cut further"
     }
     assert len(medium.calls) == LINES
 
@@ -287,11 +289,11 @@ def test_the_real_ten_thousand(desk):
 
 def feasible(tree: Tree) -> bool:
     """Whether an account's ads can be read by campaign and ad group."""
-    if sum(map(sum, tree)) <= REACH:
+    if sum(map(sum, tree)) < REACH:
         return True
-    deep = [sizes for sizes in tree if sum(sizes) > REACH]
-    return sum(any(sizes) for sizes in tree) <= REACH and all(
-        max(sizes) <= REACH and sum(size > 0 for size in sizes) <= REACH for sizes in deep
+    deep = [sizes for sizes in tree if sum(sizes) >= REACH]
+    return sum(any(sizes) for sizes in tree) < REACH and all(
+        max(sizes) < REACH and sum(size > 0 for size in sizes) < REACH for sizes in deep
     )
 
 

@@ -35,7 +35,7 @@ def jrtt(tree: Tree, cut_off: int, more: int = 0) -> list[Door]:
 @pytest.fixture
 def short_creatives(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The creative report ends at REACH instead of 5,000."""
-    monkeypatch.setattr(JrttReportCreative, "reach", REACH - 1)
+    monkeypatch.setattr(JrttReportCreative, "reach", REACH)
     return REACH
 
 
@@ -114,7 +114,7 @@ def listed(desk: Desk, medium: Medium) -> Run:
     return run
 
 
-@pytest.mark.parametrize(("accounts", "by_cursor"), [(REACH, 0), (REACH + 1, 5), (3 * REACH, 12)])
+@pytest.mark.parametrize(("accounts", "by_cursor"), [(REACH - 1, 0), (REACH, 4), (REACH + 1, 5), (3 * REACH, 12)])
 def test_accounts_beyond_the_pages_are_read_by_cursor(desk, short_lists, accounts, by_cursor):
     ids = [str(FIRST_ID + number) for number in range(accounts)]
     with serve(Door(SELECT, {AGENT: [each.encode() for each in ids]}, reach=REACH)) as medium:

@@ -469,7 +469,7 @@ async def test_a_renewed_token_that_is_refused_is_not_renewed_again(directory, k
     await directory.client.zadd(keys.tokens, {"token-1": int(AGENT)})
     renewing = Renewing(directory, keys.tokens)
     tokens = Tokens(directory, keys, refresh=renewing)
-    for refuse in (tokens.doubted, tokens.refused):
+    for refuse in (tokens.doubted, tokens.doubted, tokens.refused):
         await refuse(AGENT, await tokens.get(AGENT))
     with pytest.raises(TokenError, match=f"refuses the token of agent {AGENT} .* refuses the renewed token as well"):
         await tokens.get(AGENT)

@@ -160,6 +160,11 @@ def test_what_is_alone_is_no_root_and_may_have_followers(tmp_path):
     assert jobs.alone == {"m.b": "by hand"}
 
 
+def test_nothing_follows_an_interface_of_another_medium(tmp_path):
+    with pytest.raises(ConfigError, match="starts n.b after m.a: agents are of one medium"):
+        jobs_of(tmp_path, '[jobs]\nx = "m.a"\n[follows]\n"m.a" = ["n.b"]\n', ["m.a", "n.b"])
+
+
 def test_an_empty_file_is_enough_where_there_is_no_interface(tmp_path):
     assert jobs_of(tmp_path, "", []).roots() == []
 
@@ -179,6 +184,7 @@ def test_an_empty_file_is_enough_where_there_is_no_interface(tmp_path):
         ('[follows]\n"m.a" = ["m.d"]\n', r"\[follows\] .* unknown interface 'm.d', did you mean m"),
         ('[follows]\n"nowhere" = ["m.a"]\n', "unknown interface 'nowhere'"),
         ('[jobs]\nx = "m.ab"\n', r"x in \[jobs\] .* unknown interface 'm.ab', did you mean m"),
+        ('[jobs]\n"m.b" = "m.a"\n', r"m.b in \[jobs\] .* is an interface's own name"),
         ('[follows]\n"m.a" = "m.b"\n', r"not as expected: .*follows"),
         ("[job]\n", "not as expected: .*`job`"),
         ('[jobs]\nx = "m.a"\nx = "m.b"\n', "not as expected"),

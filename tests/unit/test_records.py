@@ -16,8 +16,11 @@ from media.gdt.daily_report_ad import GdtDailyReportAd
 from media.gdt.funds import GdtFunds
 from media.jrtt.account_info import JrttAccountInfo
 from media.jrtt.accounts import JrttAccounts
+from media.jrtt.campaigns import JrttCampaigns
+from media.jrtt.fund_daily_stat import JrttFundDailyStat
 from media.jrtt.report_ad import JrttReportAd
 from media.jrtt.report_integrated import JrttReportIntegrated
+from media.wx.agency import WxAgency
 
 DAY = date(2020, 5, 30)
 VERSION = 1_588_984_341_123
@@ -77,6 +80,34 @@ def test_a_time_of_another_day_fails_the_unit():
     assert rows_of(JrttReportAd, unit, '{"ad_id": 17, "stat_datetime": "2020-05-30 00:00:00"}')
     with pytest.raises(UnitError, match="2020-05-31 00:00:00"):
         rows_of(JrttReportAd, unit, '{"ad_id": 17, "stat_datetime": "2020-05-31 00:00:00"}')
+
+
+def test_a_record_of_the_agent_itself_names_the_agent():
+    unit = Unit("T100117", DAY, "4011704", "", {})
+    (row,) = rows_of(WxAgency, unit, '{"account_id": 4011704}')
+    assert row.key == b"4|20200530|4011704|4011704|T100117"
+    with pytest.raises(UnitError, match="record of account 77777, asked was 4011704"):
+        rows_of(WxAgency, unit, '{"account_id": 77777}')
+
+
+@pytest.mark.parametrize("record", ['{"id": 17, "campaign_id": 18}', '{"id": 17}', '{"campaign_id": 17}'])
+def test_an_id_may_stand_under_one_name_or_the_other(record):
+    unit = Unit("T100117", DAY, "3367268016", "1664757665615880", {})
+    (row,) = rows_of(JrttCampaigns, unit, record)
+    assert row.key == b"0|20200530|1664757665615880|3367268016|17|T100117"
+
+
+def test_an_id_under_neither_name_fails_the_unit():
+    unit = Unit("T100117", DAY, "3367268016", "1664757665615880", {})
+    with pytest.raises(UnitError, match="its id is missing"):
+        rows_of(JrttCampaigns, unit, '{"name": "c"}')
+
+
+@pytest.mark.parametrize("record", ["{}", "{ }"])
+def test_a_record_without_a_field_fails_the_unit_although_its_key_needs_none(record):
+    unit = Unit("T100117", DAY, "3367268016", "1664757665615880", {})
+    with pytest.raises(UnitError, match="without any field"):
+        rows_of(JrttFundDailyStat, unit, record)
 
 
 def test_rows_of_many_accounts_are_told_apart():
