@@ -17,14 +17,12 @@ PLENTY = 5
 """Percent of the minute: with so much left, a refusal does not come from the minute's quota."""
 BRIEF = 1 / 60
 """Windows."""
-SLOWER, SLOWEST = 0.9, 1.0
-"""After a refusal for less than a window: the share of the rate that is kept, and the least, in calls per second."""
-QUICKLY, SLOWLY, NEAR = 0.1, 0.01, 0.9
-"""What each further pass adds to the rate: far below the rate that was refused, and near it."""
 PERIOD = 1.0
-"""Seconds over which what passes is measured at least; the rate is lowered once in that time."""
-MARGIN = 1.25
-"""What passed is measured over times at which the gate was closed: the limit may lie so much higher."""
+"""Seconds; where calls are spaced out, their rate is judged once in that time."""
+FEW = 0.02
+"""Share of calls refused in a period from which on the rate is lowered to what passed."""
+GROWTH, SLOWEST = 1.03, 5.0
+"""What the rate grows by in a period without refusals; the least, in calls per second."""
 
 
 class Quota(NamedTuple):
@@ -88,17 +86,18 @@ class WindowGate:
     Where the refusing answer itself says how long to wait, that holds. Where it says that many calls are left, the gate
     closes only for BRIEF, although the refused call waits for a window: it is not the minute that is used up.
 
-    A refusal for less than a window comes from a limit by the second: from then on calls are spaced out, at a little
-    less than the rate that passed, and slowly faster again.
+    A refusal for less than a window comes from a limit by the second: from then on calls are spaced out at the rate
+    that passes, and the gate does not close for another such refusal.
     """
 
     def __init__(self, window: float) -> None:
         self.window = window
         self.passes = 0
         self._round = 0
-        self._rate = self._ceiling = 0.0
+        self._rate = 0.0
         self._next_slot = 0.0
-        self._measured: tuple[float, int] | None = None
+        self._refusals = 0
+        self._counted: tuple[float, int, int] | None = None
         self._opening: asyncio.TimerHandle | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -106,7 +105,7 @@ class WindowGate:
     async def permit(self) -> Permit:
         """Wait until the gate is open, and for a slot where calls are spaced out."""
         loop = asyncio.get_running_loop()
-        self._measured = self._measured or (loop.time(), 0)
+        self._counted = self._counted or (loop.time(), 0, 0)
         while True:
             await self._open.wait()
             if self._rate:
@@ -123,31 +122,39 @@ class WindowGate:
         """Count it: a unit that is refused again and again is judged by whether others pass."""
         self.passes += 1
         if self._rate:
-            self._rate += QUICKLY if self._rate < NEAR * self._ceiling else SLOWLY
+            self._judge()
 
     def refused(self, permit: Permit, windows: float, quota: Quota | None) -> float:
         """Close the gate, or keep it closed for longer."""
         wait = quota.retry_in if quota and quota.retry_in else windows * self.window
         plenty = quota is not None and quota.minute is not None and quota.minute >= PLENTY
+        self._refusals += 1
+        if wait < self.window:
+            spaced_out = bool(self._rate)
+            self._judge()
+            if spaced_out and not (quota and quota.retry_in):
+                return wait
         if permit.round == self._round:
-            if wait < self.window:
-                self._slow_down()
             self._close(min(wait, BRIEF * self.window) if plenty else wait)
         return wait
 
     def lost(self, permit: Permit) -> None:
         """Nothing to learn either."""
 
-    def _slow_down(self) -> None:
-        """What passed since the last time, with all that was waited, is about what the limit lets through."""
+    def _judge(self) -> None:
+        """Space calls out: at first at what has passed, then after every period as it went."""
         now = asyncio.get_running_loop().time()
-        since, before = self._measured or (now, 0)
+        since, passes, refusals = self._counted or (now, 0, 0)
         if self._rate and now - since < PERIOD:
             return
-        passed = (self.passes - before) / max(now - since, PERIOD)
-        self._ceiling = self._rate or passed
-        self._rate = max(SLOWEST, SLOWER * (min(passed * MARGIN, self._rate) if self._rate else passed))
-        self._measured = now, self.passes
+        passed, refused = self.passes - passes, self._refusals - refusals
+        through = passed / max(now - since, PERIOD)
+        share = refused / (passed + refused)
+        if not self._rate or share >= FEW:
+            self._rate = max(SLOWEST, through)
+        elif through * GROWTH**2 > self._rate:  # the rate is used
+            self._rate *= GROWTH
+        self._counted = now, self.passes, self._refusals
 
     def _close(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -161,7 +161,7 @@ def test_what_is_alone_is_no_root_and_may_have_followers(tmp_path):
 
 
 def test_nothing_follows_an_interface_of_another_medium(tmp_path):
-    with pytest.raises(ConfigError, match="starts n.b after m.a: agents are of one medium"):
+    with pytest.raises(ConfigError, match=r"starts n\.b after m\.a: agents are of one medium"):
         jobs_of(tmp_path, '[jobs]\nx = "m.a"\n[follows]\n"m.a" = ["n.b"]\n', ["m.a", "n.b"])
 
 
