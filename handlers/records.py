@@ -22,8 +22,6 @@ BY_ENGINE = ("salt", "date", "tenant", "agent_id")
 Collected = dict[bytes, bytes]
 """Row key -> the first KEPT bytes of its record: what a unit has brought so far."""
 KEPT = 80
-EMPTY = 5
-"""Bytes; a record of fewer is looked at whether there is anything in it."""
 DAY = len("2020-05-30")
 
 
@@ -61,7 +59,7 @@ class RecordReader:
         bound = self._bind(unit)
         rows = []
         for record in records:
-            if len(bytes(record)) < EMPTY and not bytes(record).strip(b"{} \t\r\n"):
+            if not self._fields and not bytes(record).strip(b"{} \t\r\n"):  # a key field would have been missed
                 raise UnitError("the answer holds a record without any field")
             decoded = self._decode(record)
             self._check_echo(unit, decoded)

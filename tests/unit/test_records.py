@@ -124,7 +124,7 @@ def test_rows_of_many_accounts_are_told_apart():
     [
         ("null", "cannot be keyed"),
         ("[]", "cannot be keyed"),
-        ("{}", "without any field"),
+        ("{}", "fund_type"),
         ('{"fund_type": null}', "fund_type"),
         ('{"fund_type": 1.0}', "float"),
         ('{"fund_type": ""}', "fund_type"),
