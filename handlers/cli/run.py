@@ -39,7 +39,7 @@ class Flags(TypedDict):
 @click.option("--dry-run", is_flag=True, help="Show what would be called; calls no medium.")
 @click.option("--no-next", is_flag=True, help="Start no next jobs.")
 @click.option("--restate", is_flag=True, help="Also each day before that the medium may still have changed.")
-@click.option("--json", "as_json", is_flag=True, help="With --dry-run: one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: one JSON document for each day.")
 @click.option("--trigger-key", hidden=True, help="Set by the run that starts this one; the same key runs once.")
 @click.pass_obj
 def run(
