@@ -128,8 +128,8 @@ class WindowGate:
         """Close the gate, or keep it closed for longer."""
         wait = quota.retry_in if quota and quota.retry_in else windows * self.window
         plenty = quota is not None and quota.minute is not None and quota.minute >= PLENTY
-        self._refusals += 1
         if wait < self.window:
+            self._refusals += 1
             spaced_out = bool(self._rate)
             self._judge()
             if spaced_out and not (quota and quota.retry_in):

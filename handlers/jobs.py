@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ark import data_files
 from ark.accounts.keys import Keys
 from ark.errors import ConfigError, UsageError
 from ark.job import CHILD, Job
@@ -101,14 +102,7 @@ def load_jobs(interfaces: Collection[str], path: Path = CONF / "jobs.toml") -> J
     Raises ConfigError for a file that is not as expected, an unknown interface, one that nothing starts, one that
     would be started twice, and interfaces that follow each other in a circle.
     """
-    try:
-        file = msgspec.toml.decode(path.read_bytes(), type=_File)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} is not as expected: {error}; it has the sections [jobs], [follows] and [alone]"
-        ) from error
+    file = data_files.read(path, _File)
     _check_names(file, interfaces, path)
     try:
         TopologicalSorter(file.follows).prepare()

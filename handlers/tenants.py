@@ -9,7 +9,7 @@ import msgspec
 
 from ark.accounts.directory import connect
 from ark.clock import today
-from ark.errors import ArkError, LaterError, ServiceDownError
+from ark.errors import ArkError, TokenError
 from ark.job import CHILD, PARENT, Job, from_flags
 from ark.ledger import Run
 from ark.settings import Settings
@@ -19,8 +19,8 @@ from ark.tenants.rules import Rules, keys_of
 from ark.tenants.views import read
 from handlers import launch
 
-ENDING = {*launch.SIGNALLED, LaterError.exit_code, ServiceDownError.exit_code}
-"""Exit codes of a run after which no other one is started: a signal, a quota that is spent, a service that is down."""
+ENDING = launch.ENDING - {TokenError.exit_code}
+"""Exit codes of a run after which no other one is started; another agent has another token."""
 PARTLY = 3
 """Some rows cannot be used, the others are."""
 

@@ -24,7 +24,7 @@ OWNERS = {
     "redis": ("ark/accounts/directory.py",),
     "rich": ("handlers/cli/", "handlers/progress.py"),
     "sentry_sdk": ("ark/observers/alerts.py",),
-    "sqlalchemy": ("ark/ledger/", "ark/tenants/views.py"),
+    "sqlalchemy": ("ark/databases.py", "ark/ledger/", "ark/tenants/views.py"),
     "sqlite3": ("ark/ledger/database.py", "ark/stores/embedded.py"),
     "ssl": ("handlers/doctor.py",),
     "structlog": ANYWHERE,

@@ -222,7 +222,7 @@ class Directory:
         except (exceptions.RedisError, OSError) as error:
             raise translate(error, f"{command} {key}".strip(), self.place) from error
         except RuntimeError as error:
-            if "closed" not in str(error):
+            if "handler is closed" not in str(error):
                 raise
             # uvloop's words for a connection that was reset while it was being made; redis-py lets them through
             lost = exceptions.ConnectionError(str(error))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.schema import CreateTable
 
+from ark import databases
 from ark.errors import ArkError, ConfigError, InputDataError, LocalDiskError, ServiceDownError
 from ark.ledger.tables import VERSION, metadata, schema
 
@@ -39,7 +40,7 @@ class Database:
     """One engine and its transactions; `place` is what messages call it, without a password."""
 
     def __init__(self, url: str, default: Path) -> None:
-        self.url = _parse(url) if url else URL.create("sqlite", database=str(default))
+        self.url = databases.parse(url, "ledger.url") if url else URL.create("sqlite", database=str(default))
         if self.url.drivername == "sqlite":
             self.place = str(self.url.database)
             self._writer = _sqlite(self.url)
@@ -135,7 +136,7 @@ class Database:
         return None
 
     def _mysql_error(self, error: DBAPIError) -> ArkError | None:
-        code, text = _mysql_code(error)
+        code, text = databases.reason(error)
         if code in MYSQL_SETTINGS:
             return ConfigError(f"ledger {self.place} refuses what ledger.url says ({text}): correct ARK_LEDGER_URL")
         if code in MYSQL_CONTENTION:
@@ -149,26 +150,6 @@ class Database:
                 f"ledger {self.place} does not answer ({text}): start MySQL, or correct ARK_LEDGER_URL"
             )
         return None
-
-
-def _mysql_code(error: DBAPIError) -> tuple[int, str]:
-    """MySQL's error number and text; 0 where the driver has no number."""
-    arguments = error.orig.args if error.orig else ()
-    match arguments:
-        case (int(code), text, *_):
-            return code, f"{code} {text}"
-        case _:
-            return 0, str(error.orig)
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        parsed = URL.create("unknown")  # refused below, in words that do not repeat a password
-    if parsed.drivername not in {"mysql+pymysql", "sqlite"} or parsed.database in {None, "", ":memory:"}:
-        raise ConfigError("ledger.url must be mysql+pymysql://user:password@host/database or sqlite:////path")
-    return parsed
 
 
 def _sqlite(url: URL) -> Engine:

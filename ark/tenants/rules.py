@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ark import data_files
 from ark.accounts.keys import Keys
 from ark.errors import ConfigError
 from ark.job.argument import nearest, shown
@@ -64,14 +65,7 @@ def load_rules(interfaces: Collection[str], path: Path = CONF / "tenants.toml") 
     Raises ConfigError for a file that is not as expected, an unknown medium, list or interface (with the nearest name
     there is), and two media of one platform.
     """
-    try:
-        rules = msgspec.toml.decode(path.read_bytes(), type=Rules)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} is not as expected: {error}; it has the sections [counts], [platforms], [redis] and [heads]"
-        ) from error
+    rules = data_files.read(path, Rules)
     for medium in rules.platforms:
         keys_of(medium, "T1")  # raises where there is no such medium
     for platform, times in Counter(rules.platforms.values()).items():

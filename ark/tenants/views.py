@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from ark import databases
 from ark.errors import ConfigError, InputDataError, ServiceDownError
 
 MOST_ROWS = 100_000
@@ -117,7 +118,7 @@ class _Database:
         try:
             yield
         except DBAPIError as error:
-            code, text = _reason(error)
+            code, text = databases.reason(error)
             if code in MYSQL_VIEW or text.startswith(SQLITE_VIEW):
                 raise ConfigError(
                     f"{view} cannot be read in {self.place} ({text}): create the views of conf/tenants.sql there"
@@ -133,31 +134,13 @@ class _Database:
             raise
 
 
-def _reason(error: DBAPIError) -> tuple[int, str]:
-    """MySQL's error number and text; 0 where the driver has no number."""
-    arguments = error.orig.args if error.orig else ()
-    match arguments:
-        case (int(code), text, *_):
-            return code, f"{code} {text}"
-        case _:
-            return 0, str(error.orig)
-
-
 def _parse(url: str) -> URL:
     if not url:
         raise ConfigError(
             "tenant.url is not set: set ARK_TENANT_URL to mysql+pymysql://user:password@host/database, where the views"
             " of conf/tenants.sql are"
         )
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        parsed = URL.create("unknown")  # refused below, in words that do not repeat a password
-    if parsed.drivername not in {"mysql+pymysql", "sqlite"} or parsed.database in {None, "", ":memory:"}:
-        raise ConfigError(
-            "tenant.url must be mysql+pymysql://user:password@host/database or sqlite:////path: correct ARK_TENANT_URL"
-        )
-    return parsed
+    return databases.parse(url, "tenant.url")
 
 
 def _sqlite(url: URL) -> Engine:

@@ -9,9 +9,7 @@ from urllib.parse import urlencode
 from ark.answers import Code, CodeTable, Verdict
 from ark.http import Request
 from handlers.oauth import App, Oauth
-
-MINUTE = 1.0
-"""Windows to wait where the medium says so."""
+from media.tencent.codes import MINUTE
 
 _BUSY = Code(Verdict.RETRY, "system busy")
 _AUTHORISE = Code(Verdict.TOKEN, "refresh token is not valid any more")

@@ -708,3 +708,12 @@ def test_every_error_of_the_client_means_something(kind):
 def test_an_old_server_is_told_by_what_it_lacks():
     error = exceptions.ResponseError("unknown command 'ZDIFFSTORE', with args beginning with: ...")
     assert "6.2 or newer" in str(translate(error, "MULTI key", "h:1/2"))
+
+
+@scenario
+async def test_a_connection_that_is_reset_while_it_is_made_is_redis_being_away(directory, key):
+    """uvloop has words of its own for it, and the client lets them through; other such errors are bugs of ours."""
+    with pytest.raises(ServiceDownError, match=f"does not answer ZCARD {key}"), directory.translated("ZCARD", key):
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+    with pytest.raises(RuntimeError, match="Event loop is closed"), directory.translated("ZCARD", key):
+        raise RuntimeError("Event loop is closed")

@@ -145,3 +145,21 @@ def test_a_limit_by_the_second_spaces_calls_out_at_what_it_lets_through():
     assert refused < 150
     assert refused_late < passed_late / 20
     assert passed_late > 240 * 20 / 2
+
+
+def test_a_minute_that_is_used_up_does_not_slow_down_what_is_spaced_out():
+    """The closed minute counts neither as refusals by the second nor as a slower limit."""
+
+    async def whole() -> float:
+        loop, gate = asyncio.get_running_loop(), WindowGate(60)
+        for _ in range(50):
+            gate.passed(await gate.permit())
+        gate.refused(await gate.permit(), 1 / 60, None)  # from here on 50 a second
+        gate.refused(await gate.permit(), 1, None)
+        gate.passed(await gate.permit())
+        start = loop.time()
+        for _ in range(50):
+            gate.passed(await gate.permit())
+        return loop.time() - start
+
+    assert run(whole()) == pytest.approx(1, abs=0.1)
