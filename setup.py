@@ -15,7 +15,7 @@ setup(
     package_data={"conf": ["*.toml", "*.sql"], "ark": ["py.typed"], "handlers": ["py.typed"], "media": ["py.typed"]},
     install_requires=[
         "PyMySQL>=1.1",
-        "aiohttp>=3.12",
+        "aiohttp>=3.14",
         "click>=8.1",
         "happybase>=1.3",
         "hiredis>=3.0",
@@ -42,5 +42,5 @@ setup(
             "trustme>=1.2",
         ],
     },
-    entry_points={"console_scripts": ["ark = handlers.cli.main:main"]},
+    entry_points={"console_scripts": ["ark = handlers.cli.__main__:enter"]},
 )

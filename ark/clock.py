@@ -1,5 +1,6 @@
 """Dates of Asia/Shanghai and the clocks that are passed in wherever time matters."""
 
+import time
 from datetime import date, datetime, timedelta, timezone
 
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -14,3 +15,8 @@ def today(moment: datetime | None = None) -> date:
 def now() -> datetime:
     """This moment, in Shanghai."""
     return datetime.now(SHANGHAI)
+
+
+def uptime() -> float:
+    """Seconds that only ever grow, also while the machine or this process sleeps; the same for all of one machine."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

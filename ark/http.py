@@ -1,27 +1,40 @@
 """HTTP to the media: one session per run, as many connections as calls in flight, every body capped, no redirects.
 
 The only file that knows aiohttp's client; all its exceptions leave as TransportError or BadBodyError, without the URL,
-which may carry a token.
+which may carry a token. Certificates are checked against the system's authorities, or those in SSL_CERT_FILE.
 """
 
+import errno
+import resource
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
+import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from ark.answers import BadBodyError
 from ark.errors import TransportError
-from ark.settings import Http
+from ark.settings import Http, Settings
+
+log = structlog.get_logger(__name__)
 
 KEEPALIVE = 90.0
 """Seconds an idle connection is kept: longer than a minute's quota pause, so that no handshake is paid twice."""
 LONGEST_WAIT = 120.0
 """Seconds; a medium that asks for a longer pause is not taken at its word."""
+MODEST = 1 << 20
+"""Bytes that a body may have however well it was packed."""
+DENSEST = 200
+"""Beyond MODEST, how many bytes one byte on the wire may unpack to: records that differ come nowhere near it."""
+OTHER_FILES = 40
+"""Open files that a run needs beside its calls: ledger, tables, Redis, events, store."""
+_NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS}
 _REDIRECT, _CLIENT_ERROR, _TOO_MANY, _SERVER_ERROR = 300, 400, 429, 500
 
 
@@ -46,9 +59,35 @@ class Reply(NamedTuple):
         text = self.headers.get("Retry-After", "")
         try:
             seconds = float(text) if text.isdigit() else _until(parsedate_to_datetime(text))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return 0
         return min(max(seconds, 0), LONGEST_WAIT)
+
+    def clock_ahead(self, now: float) -> float:
+        """Seconds that `now` (unix) is ahead of the server's Date, negative if behind it; 0 where there is none."""
+        try:
+            return now - parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
+        except (TypeError, ValueError, OverflowError):
+            return 0
+
+
+class ExhaustedError(TransportError):
+    """A call that never left this machine, which has no file descriptor or port for it just now."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Drops a kept connection on which something came although nothing was asked.
+
+    aiohttp would take it for the answer to the next request, and be one answer behind from then on. It has no public
+    place to look at a connection before it is used again.
+    """
+
+    async def _get(self, *args: Any) -> aiohttp.connector.Connection | None:  # noqa: ANN401 - aiohttp's own
+        while (connection := await super()._get(*args)) is not None:
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
 
 
 class HttpClient:
@@ -57,10 +96,10 @@ class HttpClient:
     def __init__(self, settings: Http) -> None:
         self._max_body = settings.max_body
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=settings.concurrency, keepalive_timeout=KEEPALIVE, ttl_dns_cache=300),
+            connector=_Connector(limit=settings.concurrency, keepalive_timeout=KEEPALIVE, ttl_dns_cache=300),
             timeout=aiohttp.ClientTimeout(total=settings.total, sock_connect=settings.connect, sock_read=settings.read),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": "application/json", "User-Agent": "ark"},
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "ark"},
             trust_env=False,
         )
         # aiohttp would repeat a GET by itself when a kept connection turns out to be closed: with the same nonce, and
@@ -93,7 +132,7 @@ class HttpClient:
         except TimeoutError as error:
             raise TransportError(f"timed out ({type(error).__name__})") from None
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            raise TransportError(_describe(error)) from None
+            raise _trouble(error) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks = []
@@ -103,6 +142,8 @@ class HttpClient:
             size += len(chunk)
             if size > self._max_body:
                 raise BadBodyError(f"body is larger than http.max_body ({self._max_body} bytes)")
+            if size > MODEST and size > DENSEST * response.content.total_raw_bytes:
+                raise BadBodyError(f"body unpacks to more than {DENSEST} times what was sent, as no records do")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -128,9 +169,41 @@ def _redirect(status: int, location: str) -> str:
     return f"HTTP {status} redirects to {host}; redirects are not followed, the token is not sent on"
 
 
-def _describe(error: Exception) -> str:
-    """The kind of trouble and its errno text, never the URL."""
+def _trouble(error: Exception) -> TransportError:
+    """The kind of trouble in plain words, never the URL."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return TransportError(_certificate(error.certificate_error))
+    if isinstance(error, aiohttp.ClientSSLError):
+        return TransportError(f"TLS fails: {(getattr(cause, 'reason', '') or 'unknown').replace('_', ' ').lower()}")
+    if isinstance(cause, OSError) and cause.errno in _NONE_LEFT:
+        return ExhaustedError(f"no socket can be opened here: {cause.strerror}; raise `ulimit -n`", pause=1)
     if isinstance(cause, OSError) and cause.strerror:
-        return f"{type(error).__name__}: {cause.strerror}"
-    return type(error).__name__
+        return TransportError(f"{type(error).__name__}: {cause.strerror}")
+    return TransportError(type(error).__name__)
+
+
+def _certificate(error: Exception) -> str:
+    why = getattr(error, "verify_message", "") or type(error).__name__
+    return f"TLS: the certificate is refused: {why}; for an authority of your own set SSL_CERT_FILE to its certificate"
+
+
+def fitted(settings: Settings) -> Settings:
+    """The settings with as many calls in flight as this process may have open files for.
+
+    The soft limit is raised as far as that is allowed.
+    """
+    wanted = 2 * settings.http.concurrency + OTHER_FILES  # beside each socket that is opened, one that is being closed
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return settings
+    allowed = wanted if hard == resource.RLIM_INFINITY else max(soft, min(wanted, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    except (OSError, ValueError):
+        allowed = soft
+    fits = max((allowed - OTHER_FILES) // 2, 1)
+    if fits >= settings.http.concurrency:
+        return settings
+    log.warning("fewer calls at once than http.concurrency: raise `ulimit -n`", open_files=allowed, calls=fits)
+    return msgspec.structs.replace(settings, http=msgspec.structs.replace(settings.http, concurrency=fits))

@@ -13,7 +13,10 @@ LONGEST = 3_999
 
 
 def result(run: "Run") -> dict[str, Any]:
-    """A run in the words of ARK_RESULT; `rerun` only where something is left to do."""
+    """A run in the words of ARK_RESULT; `rerun` only where something is left to do.
+
+    `pending` counts the next jobs that are not started, or not done with all that follows, where there are any.
+    """
     told: dict[str, Any] = {
         "v": VERSION,
         "run_id": run.run_id,
@@ -30,7 +33,9 @@ def result(run: "Run") -> dict[str, Any]:
         "seconds": round(run.seconds, 2),
         "next": run.next,
     }
-    if run.status != "done":
+    if run.pending:
+        told["pending"] = run.pending
+    if run.status != "done" or run.pending:
         told["rerun"] = f"ark rerun {run.run_id}"
     return told
 

@@ -57,12 +57,16 @@ class Redis(Section, frozen=True):
 
 
 class HBase(Section, frozen=True):
-    """Where rows go; an empty url is the embedded tables. A batch closes at `batch` cells or `batch_bytes`."""
+    """Where rows go; an empty url is the embedded tables. A batch closes at `batch` cells or `batch_bytes`.
+
+    `timeout` is of one call, `patience` is how long a run waits for a store that is away.
+    """
 
     url: Text
     batch: Count
     batch_bytes: Bytes
     timeout: Seconds
+    patience: Seconds
 
 
 class Kafka(Section, frozen=True):
@@ -119,7 +123,7 @@ class WxB(Medium, frozen=True):
 
 
 class Http(Section, frozen=True):
-    """Limits of calls: in flight, seconds per attempt, bytes after decompression, tries."""
+    """Limits of calls: in flight, seconds per attempt, bytes after decompression, tries, seconds of silence."""
 
     concurrency: Annotated[int, Meta(ge=1, le=2000, description="a whole number from 1 to 2000")]
     connect: Seconds
@@ -127,13 +131,18 @@ class Http(Section, frozen=True):
     total: Seconds
     max_body: Bytes
     attempts: Annotated[int, Meta(ge=1, le=20, description="a whole number from 1 to 20")]
+    patience: Seconds
 
 
 class Run(Section, frozen=True):
-    """What holds for runs: the tenant where none is named, and the seconds after which to stop cleanly (0: none)."""
+    """What holds for runs: the tenant where none is named, the seconds after which to stop cleanly (0: none).
+
+    `lease`: seconds that a job stays taken after its holder was last heard of.
+    """
 
     tenant: Tenant
     deadline: Deadline
+    lease: Seconds
 
 
 class File(Section, frozen=True):
@@ -189,7 +198,6 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
     "redis.url": urls.check_redis,
     "hbase.url": urls.check_thrift,
     "kafka.url": urls.check_brokers,
-    "sentry.dsn": urls.check_dsn,
     "ledger.url": urls.check_database,
     "tenant.url": urls.check_database,
     **{f"{medium}.url": urls.check_medium for medium in DIALECTS},

@@ -1,4 +1,4 @@
-# Sourced by bin/demo, bin/test and bin/bench: the virtual environment, and commands that end when the script does.
+# Sourced by bin/demo, bin/test and bin/chaos: the virtual environment, and commands that end when the script does.
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 me=bin/$(basename -- "$0")

@@ -111,7 +111,11 @@ def _kafka(settings: Settings) -> str:
 def _sentry(settings: Settings) -> str:
     if not settings.sentry.dsn:
         return "not configured: no alarms"
-    return f"{_reach('sentry.dsn', settings.sentry.dsn)} (no event was sent)"
+    try:
+        dsn = urls.check_dsn(settings.sentry.dsn)
+    except ValueError as error:
+        raise ConfigError(f"sentry.dsn is no DSN, no alarms are sent: expected {error}") from None
+    return f"{_reach('sentry.dsn', dsn)} (no event was sent)"
 
 
 def _ledger(settings: Settings) -> str:

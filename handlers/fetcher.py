@@ -5,6 +5,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from secrets import token_hex
@@ -16,11 +17,13 @@ from msgspec import Raw
 
 from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
-from ark.errors import ArkError, LaterError, ServiceDownError, TokenError, TransportError, UnitError
+from ark.circuit import Circuit, Leave
+from ark.errors import ArkError, LaterError, TokenError, TransportError, UnitError
 from ark.http import HttpClient, Reply, is_refusal, worth_another_try
 from ark.quota import Gate, Permit, Quota
 from ark.rows import Row
 from handlers.api import ApiHandler, Stamp
+from handlers.listener import Listener
 from handlers.outcomes import Outcomes
 from handlers.parts import ListMovedError, TooLongError, ids_of
 from handlers.queue import TaskQueue
@@ -35,17 +38,18 @@ BRIEFLY_AT_MOST = 20
 """Refusals in a row for less than a window that a unit sits out: together about a quarter of an hour."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second try; doubled for each further one, with jitter."""
-SILENT_CALLS, SILENT_SECONDS = 20, 60.0
-"""So many calls in a row without an answer, for so long (or from the start): the medium is down."""
+
+NO_MORE_REPEATS = "the run has repeated as many calls as it may"
 
 
 class Call(NamedTuple):
-    """One call under way: what it asks, with which token, under which permit."""
+    """One call under way: what it asks, with which token, under which permit and leave."""
 
     handler: ApiHandler
     token: str
     gate: Gate
     permit: Permit
+    leave: Leave
 
 
 class RefusedError(UnitError):
@@ -67,6 +71,7 @@ class Fetcher:
         *,
         queue: TaskQueue,
         http: HttpClient,
+        circuit: Circuit,
         gate: Callable[[], Gate],
         tokens: Tokens,
         reader: RecordReader,
@@ -81,12 +86,13 @@ class Fetcher:
         self._levels = [(level.interface(handler.settings), level.field) for level in handler.levels]
         self._nonces = map(f"{token_hex(8)}{{:x}}".format, count())
         self._never_refused = 0
-        self._silent_calls = 0
-        self._silent_since = 0.0
-        self.answered = False
+        self._listener = Listener(f"{handler.medium} at {base_url}", attempts, circuit, queue, stop)
 
     async def advance(self, task: Task) -> None:
         """Read the unit's pages until it is whole, settled, or has to wait; it is back in the queue's hands then."""
+        await (self._probe(task) if task.probe else self._bring_on(task))
+
+    async def _bring_on(self, task: Task) -> None:
         if not task.begun:
             task.begun = True
             self._never_refused += 1
@@ -112,11 +118,16 @@ class Fetcher:
                 self._queue.done()
 
     async def _read_on(self, task: Task) -> bool:
-        """Page after page; False where a code has put the unit into other hands."""
+        """Page after page; False where the unit has come into other hands."""
+        if task.given_up and task.trouble:
+            self._fail(task, UnitError(f"{task.trouble.reason} (after {task.tries} tries; {NO_MORE_REPEATS})"))
+            return False
         while not (task.fetched or task.state):
             call = await self._permitted(task)
-            reply = await self._send(task, call)
-            answer = self._read(task, call, reply)
+            if call is None:
+                self._queue.give_back(task)
+                return False
+            reply, answer = await self._ask(task, call)
             code = call.handler.codes[answer.code]
             if code.verdict is not Verdict.OK:
                 await self._steer(task, call, code, answer, reply)
@@ -125,20 +136,62 @@ class Fetcher:
             await self._page(task, call.handler, answer)
         return True
 
-    async def _permitted(self, task: Task) -> Call:
-        """The task's next call: of its own interface, or of a coarser level for ids to cut a long list by."""
+    async def _probe(self, task: Task) -> None:
+        """Ask once more for what was answered before; what comes is not taken."""
+        try:
+            call = await self._permitted(task)
+            if call is not None:
+                with suppress(UnitError):
+                    await self._ask(task, call)
+                call.gate.lost(call.permit)
+        except TokenError:
+            self._queue.known = None  # its agent has no token any more: the next probe is something else
+        except ArkError:
+            raise
+        except Exception:
+            log.exception("a bug of Ark, met by a probe", unit=task.key)
+            self._queue.known = None
+        self._queue.done()
+
+    async def _permitted(self, task: Task) -> Call | None:
+        """The task's next call: of its own interface, or of a coarser level for ids to cut a long list by.
+
+        None while the medium is silent.
+        """
         handler = self._levels[task.part.depth][0] if task.part.lists else self._handler
         token = await self._tokens.get(*self._owner(task))
         gate = self._gates[handler.path]
-        return Call(handler, token, gate, await gate.permit())
+        permit = await gate.permit()
+        leave = self._listener.admit(task)
+        if leave is None:
+            gate.lost(permit)
+            return None
+        return Call(handler, token, gate, permit, leave)
 
     def _owner(self, task: Task) -> tuple[str, str]:
         """Whose token opens the unit, and whose where that one has none."""
         unit = task.unit
         return (unit.account_id, unit.agent_id) if self._handler.opened_by == "account" else (unit.agent_id, "")
 
+    async def _ask(self, task: Task, call: Call) -> tuple[Reply, Answer]:
+        """Send one call, read what comes, and tell whether it was an answer."""
+        try:
+            reply = await self._send(task, call)
+            answer = self._read(task, call, reply)
+        except TransportError as error:
+            self._listener.trouble(task, call.leave, error)
+            raise
+        except (BadBodyError, RefusedError):
+            self._listener.answered(task, call.leave)
+            raise
+        except BaseException:
+            self._listener.dropped(call.leave)
+            raise
+        self._listener.answered(task, call.leave)
+        return reply, answer
+
     async def _send(self, task: Task, call: Call) -> Reply:
-        handler, token, gate, permit = call
+        handler, token, gate, permit, _ = call
         params = handler.params(task.unit)
         if task.part.ids:
             params = {**params, **handler.narrow(task.part.by, task.part.ids)}
@@ -150,11 +203,7 @@ class Fetcher:
         task.requests += 1
         self._outcomes.meter.requests += 1
         try:
-            reply = await self._http.send(request, partial(self._answered, call))
-        except TransportError:
-            gate.lost(permit)
-            self._count_silence(clock())
-            raise
+            reply = await self._http.send(request, partial(self._headers, call))
         except UnitError:
             gate.lost(permit)
             raise
@@ -164,8 +213,7 @@ class Fetcher:
         task.trace = handler.trace(reply.headers)
         return reply
 
-    def _answered(self, call: Call, headers: Mapping[str, str]) -> None:
-        self._silent_calls, self.answered = 0, True
+    def _headers(self, call: Call, headers: Mapping[str, str]) -> None:
         quota = call.handler.quota(headers)
         call.gate.answered(call.permit, quota)
         self._outcomes.meter.quota = quota or self._outcomes.meter.quota
@@ -229,6 +277,8 @@ class Fetcher:
             self._refused(task, error, call.gate, wait)
             return
         call.gate.passed(call.permit)
+        if code.verdict in (Verdict.FAIL, Verdict.RETRY, Verdict.TOKEN):
+            error.reason += self._listener.clock(reply)
         match code.verdict:
             case Verdict.LATER:
                 self._queue.give_back(task)
@@ -286,10 +336,15 @@ class Fetcher:
             self._queue.give_back_later(task, longest * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
     def _try_again(self, task: Task, error: UnitError, pause: float = 0) -> None:
-        """Back-off outside of any slot; after the last try the unit fails with what came last."""
-        task.tries += 1
+        """Back-off outside of any slot; after the last try the unit fails with what came last.
+
+        As long as the medium has never answered, it is not the unit that fails.
+        """
+        if not isinstance(error, TransportError):
+            task.tries += 1
+            task.trouble = None
         tries = task.restarts + 1 if isinstance(error, ListMovedError) else task.tries
-        if tries >= self._attempts:
+        if tries >= self._attempts and self._listener.heard:
             error.reason += f" (after {tries} tries)"
             if error.code is None:  # trouble on the way, which no account of a batch has brought
                 self._fail(task, error)
@@ -321,12 +376,3 @@ class Fetcher:
         """The unit makes no more calls."""
         if not task.refused:
             self._never_refused -= 1
-
-    def _count_silence(self, now: float) -> None:
-        """Stop early when the medium is gone, instead of burning every unit's tries on it."""
-        if not self._silent_calls:
-            self._silent_since = now
-        self._silent_calls += 1
-        long = not self.answered or now - self._silent_since >= SILENT_SECONDS
-        if self._silent_calls >= SILENT_CALLS and long:
-            self._stop(ServiceDownError(f"{self._handler.medium} does not answer: {self._silent_calls} calls in a row"))

@@ -74,10 +74,10 @@ class Observers:
             self._tell(LogType.NEXT_JOB, name)
         self._tell(LogType.JOB_END, f"{run.run_id} {run.status}, exit {run.exit_code}")
 
-    async def close(self) -> None:
-        """Send what is left, within a few seconds."""
+    async def close(self, within: float | None = None) -> None:
+        """Send what is left, within a few seconds, or fewer where so many are named."""
         _, undelivered = await asyncio.gather(
-            asyncio.to_thread(self._alerts.close), asyncio.to_thread(self._events.close)
+            asyncio.to_thread(self._alerts.close, within), asyncio.to_thread(self._events.close, within)
         )
         if undelivered:
             log.warning("event records did not arrive; they are in the spill file", records=undelivered)

@@ -16,20 +16,22 @@ from ark.rows import Row
 from ark.settings import Settings
 from ark.stores import Sink
 from handlers.api import ApiHandler
+from handlers.fence import Fence, FencedSink
 from handlers.fetcher import Fetcher
 from handlers.outcomes import Outcomes
 from handlers.queue import TaskQueue
 from handlers.records import account_ids
 from handlers.settler import Settler
+from handlers.stopping import CALLS_UNTIL, STORE_UNTIL, Stop
 from handlers.task import Task
 from handlers.writer import Writer
 
 log = structlog.get_logger(__name__)
 
 GRACE = 5.0
-"""Seconds that calls under way get to end after a stop."""
-LAST_WRITES = 4.0
-"""Seconds that the store gets for the rows that are fetched, after a stop."""
+"""Seconds that calls under way get to end after a stop that is in no hurry."""
+LOOK_AGAIN = 0.5
+"""Seconds between two looks whether the rows of a list that moved have all reached the store."""
 
 
 class Pipeline:
@@ -44,22 +46,28 @@ class Pipeline:
         settler: Settler,
         queue: TaskQueue,
         account_list: Callable[[str], AccountList] | None,
+        fence: Fence,
     ) -> None:
-        self._handler, self._settler, self._queue = handler, settler, queue
+        self._handler, self._settler, self._queue, self._fence = handler, settler, queue, fence
         self._account_list = account_list
         self._workers = settings.http.concurrency
         self._writers = sink.writers
         self._writer = Writer(
-            sink,
+            FencedSink(sink, fence),
             handler.table,
             version,
             (settings.hbase.batch, settings.hbase.batch_bytes),
+            patience=settings.hbase.patience,
             stored=self._stored,
             rejected=self._rejected,
+            settle=settler.flush,
         )
         self._group = asyncio.TaskGroup()
         self._fetching: list[asyncio.Task[None]] = []
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._in_hand: dict[asyncio.Task[None], Task] = {}
+        self._hurried: Stop | None = None
+        self._hurry = asyncio.Event()
         self.outcomes = Outcomes(settler)
 
     async def run(self, fetcher: Fetcher) -> None:
@@ -80,17 +88,29 @@ class Pipeline:
             await self._settler.flush()
 
     def stop(self) -> None:
-        """Begin no unit any more; let calls under way end within GRACE."""
-        if not self._stopping.is_set():
-            self._stopping.set()
+        """Begin no unit any more; let calls under way end within GRACE, and the store have its time."""
+        if not self._stopping:
+            self._stopping = True
             self._queue.stop()
+            for worker, task in self._in_hand.items():
+                if not task.requests:  # it waits for its token or its permit: its first call would still come
+                    worker.cancel()
             asyncio.get_running_loop().call_later(GRACE, self._cancel_fetching)
+
+    def hurry(self, stop: Stop) -> None:
+        """The same in the time that is left after `stop`; what the store has not taken by then stays open."""
+        self.stop()
+        if self._hurried is None:
+            self._hurried = stop
+            self._hurry.set()
+            asyncio.get_running_loop().call_later(stop.left(CALLS_UNTIL), self._cancel_fetching)
 
     async def take(self, task: Task, rows: Sequence[Row]) -> None:
         """Receive one page's rows of a unit; waits while the store is slower than the medium."""
         if self._account_list is not None:
             await self._collect(self._account_list, task, rows)
         if rows:
+            task.handed_on += len(rows)
             await self._writer.add(task, rows)
         elif task.complete():
             self._finish(task)
@@ -104,21 +124,29 @@ class Pipeline:
             raise UnitError(f"the list in Redis cannot be replaced: {error}", trace=task.trace) from None
 
     async def _fetch(self, fetcher: Fetcher) -> None:
+        worker = asyncio.current_task()
+        assert worker is not None
         while (task := await self._queue.get()) is not None:
+            self._in_hand[worker] = task
+            if task.earlier is not None and task.earlier.on_its_way:
+                self._queue.give_back_later(task, LOOK_AGAIN)
+                continue
+            task.earlier = None
             await fetcher.advance(task)
 
     async def _drain(self) -> None:
-        """Store what is fetched; after a stop, also one that comes meanwhile, only for LAST_WRITES."""
+        """Store what is fetched; when in a hurry, also one that comes meanwhile, only for as long as there is time."""
         draining = asyncio.create_task(self._writer.drain())
-        stopping = asyncio.create_task(self._stopping.wait())
+        hurrying = asyncio.create_task(self._hurry.wait())
         try:
-            await asyncio.wait([draining, stopping], return_when=asyncio.FIRST_COMPLETED)
-            done, _ = await asyncio.wait([draining], timeout=LAST_WRITES)
+            await asyncio.wait([draining, hurrying], return_when=asyncio.FIRST_COMPLETED)
+            left = self._hurried.left(STORE_UNTIL) if self._hurried else None
+            done, _ = await asyncio.wait([draining], timeout=left)
             if not done:
-                log.warning("the store did not take the last rows in time; their units stay open", seconds=LAST_WRITES)
+                log.warning("the store did not take the last rows in time; their units stay open")
         finally:
             draining.cancel()
-            stopping.cancel()
+            hurrying.cancel()
 
     def _cancel_fetching(self) -> None:
         for task in self._fetching:
@@ -130,6 +158,7 @@ class Pipeline:
             self._finish(task)
 
     def _rejected(self, task: Task, reason: str) -> None:
+        task.rejected += 1
         self.outcomes.failed(task, UnitError(reason, trace=task.trace))
 
     def _finish(self, task: Task) -> None:
@@ -141,6 +170,7 @@ class Pipeline:
     async def _publish(self, task: Task) -> None:
         """Replace the agent's list in Redis before the unit counts as done: what follows reads it."""
         assert task.accounts is not None
+        await self._fence.checked()
         try:
             elsewhere = await task.accounts.publish()
         except ArkError as error:

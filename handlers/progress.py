@@ -20,10 +20,7 @@ EVERY_FRAME = 0.25
 @asynccontextmanager
 async def shown(meter: Meter, planned: int, stream: TextIO = sys.stderr) -> AsyncIterator[None]:
     """Show `meter` against `planned` units for as long as the block runs."""
-    if stream.isatty():
-        watching = asyncio.create_task(_bar(meter, planned))
-    else:
-        watching = asyncio.create_task(_lines(meter, planned))
+    watching = asyncio.create_task(_live(meter, planned) if stream.isatty() else _lines(meter, planned))
     try:
         yield
     finally:
@@ -50,6 +47,16 @@ def line(meter: Meter, planned: int, seconds: float) -> dict[str, str]:
     return figures
 
 
+async def _live(meter: Meter, planned: int) -> None:
+    """The bar; where the terminal has gone (its window was closed), lines for the log file."""
+    try:
+        await _bar(meter, planned)
+    except OSError:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():  # else it is the end of the run, of which the bar could not tell
+            await _lines(meter, planned)
+
+
 async def _lines(meter: Meter, planned: int) -> None:
     since = _clock()
     while True:
@@ -63,14 +70,15 @@ async def _bar(meter: Meter, planned: int) -> None:
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))
     since = _clock()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # no thread of its own: what it raises there when the terminal has gone, nobody could catch
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("units", total=planned, figures="")
         while True:
             figures = line(meter, planned, since())
             text = " ".join(
                 f"{name} {figures[name]}" for name in ("failed", "rows", "rate", "quota") if name in figures
             )
-            bar.update(task, completed=meter.settled.total(), figures=text)
+            bar.update(task, completed=meter.settled.total(), figures=text, refresh=True)
             await asyncio.sleep(EVERY_FRAME)
 
 

@@ -1,7 +1,8 @@
 """Which unit is next: by turns one that came back or whose waiting is over, and a fresh one from the ledger.
 
 A unit that waits sits here; it holds no worker, no connection and no permit. Fresh units are drawn in chunks and only
-as fast as they are worked on, so memory does not depend on how many accounts there are.
+as fast as they are worked on, so memory does not depend on how many accounts there are. While the medium is silent
+nothing is handed out but probes: the call that was answered last, once more.
 """
 
 import asyncio
@@ -9,7 +10,9 @@ import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
+from math import inf
 
+from ark.circuit import Circuit
 from handlers.task import Task
 
 WAITING_AT_MOST = 1000
@@ -19,13 +22,19 @@ TRICKLE = 50
 
 
 class TaskQueue:
-    """The open units of one run, for any number of workers. `chunks` brings fresh units, some hundreds at a time."""
+    """The open units of one run, for any number of workers. `chunks` brings fresh units, some hundreds at a time.
 
-    def __init__(self, chunks: AsyncIterator[Sequence[Task]]) -> None:
-        self._chunks = chunks
+    `known` is what was answered last. A unit whose call is to be repeated waits while `circuit` has no budget for it.
+    It comes out with `given_up` set where that cannot change any more: nothing else is left, or too many wait.
+    """
+
+    def __init__(self, chunks: AsyncIterator[Sequence[Task]], circuit: Circuit) -> None:
+        self._chunks, self._circuit = chunks, circuit
+        self.known: Task | None = None
         self._fresh: deque[Task] = deque()
         self._returned: deque[Task] = deque()
         self._delayed: list[tuple[float, int, Task]] = []
+        self._parked: deque[Task] = deque()
         self._order = count()
         self._drawing = asyncio.Lock()
         self._no_more_chunks = False
@@ -43,13 +52,13 @@ class TaskQueue:
     async def get(self) -> Task | None:
         """The next unit, or None when all are settled or the run is stopped. Follow it by `done` or a `give_back`."""
         while not self._stopped:
-            self._turn += 1
-            task = (await self._draw() or self._ready()) if self._turn % 2 else (self._ready() or await self._draw())
+            task = await self._next() or self._given_up()
             if task is not None:
                 self._under_way += 1
                 return task
             if self._exhausted():
                 break
+            self._set_alarm()
             idle = asyncio.get_running_loop().create_future()
             self._idle.append(idle)
             await idle
@@ -58,8 +67,8 @@ class TaskQueue:
     def done(self) -> None:
         """A unit that was got is settled."""
         self._under_way -= 1
-        if self._exhausted():
-            self._wake_all()
+        if self._all_settled():
+            self.wake()
 
     def give_back(self, *tasks: Task) -> None:
         """The unit, or the two halves that it was cut into, may go again at once."""
@@ -78,20 +87,53 @@ class TaskQueue:
     def stop(self) -> None:
         """Hand out nothing more."""
         self._stopped = True
-        self._wake_all()
+        self.wake()
 
-    def _ready(self) -> Task | None:
-        if self._returned:
-            return self._returned.popleft()
-        if self._delayed and self._delayed[0][0] <= asyncio.get_running_loop().time():
-            task = heapq.heappop(self._delayed)[2]
-            self._set_alarm()
+    def wake(self) -> None:
+        """Let all workers look anew: the circuit has closed, or lets one try before its time."""
+        for idle in self._idle:
+            if not idle.done():
+                idle.set_result(None)
+        self._idle.clear()
+
+    async def _next(self) -> Task | None:
+        now = asyncio.get_running_loop().time()
+        if now < self._circuit.next_call:
+            return None
+        if self._circuit.opened_at is not None:
+            return self._probe() or await self._draw() or self._ready(now)
+        self._turn += 1
+        if self._turn % 2:
+            return (await self._draw() if self._may_begin() else None) or self._ready(now)
+        return self._ready(now) or (await self._draw() if self._may_begin() else None)
+
+    def _probe(self) -> Task | None:
+        """What is known to have an answer: if none comes, it is the medium's silence, and no unit has paid for it."""
+        known = self.known
+        return Task(known.key, known.unit, known.members, probe=True) if known and not self._exhausted() else None
+
+    def _may_begin(self) -> bool:
+        return len(self._delayed) < WAITING_AT_MOST or self._turn % TRICKLE == 1
+
+    def _ready(self, now: float) -> Task | None:
+        """A unit that came back or is due, unless it is to be repeated and the budget does not allow it."""
+        while self._returned or (self._delayed and self._delayed[0][0] <= now):
+            task = self._returned.popleft() if self._returned else heapq.heappop(self._delayed)[2]
+            if task.trouble is None or self._circuit.may_repeat:
+                self._set_alarm()
+                return task
+            self._parked.append(task)
+        return self._parked.popleft() if self._parked and self._circuit.may_repeat else None
+
+    def _given_up(self) -> Task | None:
+        """One that waits for the budget in vain."""
+        if len(self._parked) > WAITING_AT_MOST or (self._parked and self._all_settled()):
+            task = self._parked.popleft()
+            task.given_up = True
             return task
         return None
 
     async def _draw(self) -> Task | None:
-        if len(self._delayed) >= WAITING_AT_MOST and self._turn % TRICKLE != 1:
-            return None
         if not self._fresh and not self._no_more_chunks:
             async with self._drawing:
                 while not self._fresh and not self._no_more_chunks:
@@ -101,18 +143,30 @@ class TaskQueue:
         return self._fresh.popleft() if self._fresh else None
 
     def _exhausted(self) -> bool:
+        return self._all_settled() and not self._parked
+
+    def _all_settled(self) -> bool:
+        """But for what waits for the budget."""
         return self.drained and not (self._returned or self._delayed or self._under_way)
 
     def _set_alarm(self) -> None:
-        """One timer for the first back-off that ends; it wakes one worker, which sets it anew."""
+        """One timer for the first back-off that ends, or the next probe; it wakes one worker, which sets it anew."""
         if self._alarm is not None:
             self._alarm.cancel()
-        first = self._delayed[0][0] if self._delayed else None
-        self._alarm = asyncio.get_running_loop().call_at(first, self._ring) if first is not None else None
+        due = self._due()
+        self._alarm = asyncio.get_running_loop().call_at(due, self._ring) if due < inf else None
+
+    def _due(self) -> float:
+        """When there will be something to hand out."""
+        first = self._delayed[0][0] if self._delayed else inf
+        if self._circuit.opened_at is None:
+            return first
+        ready = self.known or self._returned or not self.drained
+        return self._circuit.next_call if ready else max(first, self._circuit.next_call)
 
     def _ring(self) -> None:
-        """A back-off is over; a loop whose timers count whole milliseconds may ring too early."""
-        if self._delayed and self._delayed[0][0] > asyncio.get_running_loop().time():
+        """Its time has come; a loop whose timers count whole milliseconds may ring too early."""
+        if self._due() > asyncio.get_running_loop().time():
             self._set_alarm()
         else:
             self._wake_one()
@@ -123,9 +177,3 @@ class TaskQueue:
             if not idle.done():
                 idle.set_result(None)
                 return
-
-    def _wake_all(self) -> None:
-        for idle in self._idle:
-            if not idle.done():
-                idle.set_result(None)
-        self._idle.clear()

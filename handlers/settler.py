@@ -1,4 +1,7 @@
-"""Results into the ledger: gathered, then written many at a time."""
+"""Results into the ledger: gathered, then written many at a time.
+
+Whoever stores rows flushes what they have settled (handlers.writer); the timer is for units without rows.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -31,8 +31,16 @@ class Task:
     """The current call was refused once for its token."""
     tries: int = 0
     """Tries of the current call that count: transport troubles and retryable codes."""
+    trouble: UnitError | None = None
+    """What came of the current call last, if that was no answer: the next one repeats it."""
+    probe: bool = False
+    """Only asked to see whether the medium answers."""
+    given_up: bool = False
+    """It is not repeated: the run's budget for that is spent."""
     restarts: int = 0
     """How often the list moved and was read again from its first page."""
+    earlier: "Task | None" = None
+    """The reading before that, until its rows have reached the store."""
     refusals: int = 0
     """Windows in which the current call was refused while others passed."""
     brief_refusals: int = 0
@@ -40,7 +48,10 @@ class Task:
     refused: bool = False
     passes_seen: int = 0
     received: int = 0
+    handed_on: int = 0
+    """Rows that went on their way to the store; they end as stored or rejected."""
     stored: int = 0
+    rejected: int = 0
     fetched: bool = False
     state: str = ""
     """Verified, failed or skipped, once the unit is settled."""
@@ -80,6 +91,7 @@ class Task:
         """The current call has its answer: the next one begins with no tries spent."""
         self.tries = self.refusals = self.brief_refusals = 0
         self.token_refused = False
+        self.trouble = None
 
     def cut(self, error: TooLongError, levels: int, *, cursors: bool = False) -> None:
         """Read the current part, which is too long, in smaller ones. Raises UnitError where it cannot be cut."""
@@ -95,13 +107,17 @@ class Task:
         self._go_on()
 
     def restarted(self) -> "Task":
-        """The same unit from its first page; rows that were stored are stored again under the same keys."""
+        """The same unit from its first page; rows that were stored are stored again under the same keys.
+
+        Not before the rows of this reading have arrived: they have the same timestamp, and the later ones must win.
+        """
         return Task(
             self.key,
             self.unit,
             self.members,
             begun=True,
             restarts=self.restarts + 1,
+            earlier=self,
             refusals=self.refusals,
             brief_refusals=self.brief_refusals,
             refused=self.refused,
@@ -151,6 +167,11 @@ class Task:
         if not self.whole:
             return self.part.declared
         return self.received if self.fetched else self.whole
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether rows of it are still to be stored or rejected."""
+        return self.stored + self.rejected < self.handed_on
 
     def complete(self) -> bool:
         """All pages are read and every row is acknowledged."""

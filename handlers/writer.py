@@ -2,10 +2,13 @@
 
 Bounded at every step: one open batch, one batch waiting per writer thread, one in each thread's hands. Whoever adds
 rows while all of that is full waits, and with it the fetching.
+
+The order of truth: the store acknowledges a batch, then the units that it completes are settled in the ledger, then
+its worker takes the next one. Whatever ends the process, at most one batch per worker is stored and not yet settled.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -13,14 +16,13 @@ import structlog
 
 from ark.errors import InputDataError, ServiceDownError
 from ark.rows import Row
-from ark.stores import Sink
+from ark.stores import RowsRefusedError, Sink, UnclearError
 from handlers.task import Task
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = 60.0
-"""Seconds to go on trying a store that is away, before the run stops with what it has."""
-FIRST_PAUSE = 0.5
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+"""Seconds between two tries of a batch while the store is away; doubled for each further one."""
 LINGER = 0.2
 """Seconds an open batch waits for more rows: a slow medium does not keep its last rows back."""
 
@@ -42,11 +44,15 @@ class Batch:
     def halves(self) -> tuple["Batch", "Batch"]:
         """Two batches of half the rows each; every row keeps its unit."""
         middle = len(self.rows) // 2
-        owners = [task for task, count in self.shares for _ in range(count)]
         first, second = Batch(), Batch()
-        for index, (task, row) in enumerate(zip(owners, self.rows, strict=True)):
+        for index, (task, row) in enumerate(self.owned()):
             (first if index < middle else second).add(task, [row])
         return first, second
+
+    def owned(self) -> Iterator[tuple[Task, Row]]:
+        """Every row with its unit."""
+        owners = (task for task, count in self.shares for _ in range(count))
+        return zip(owners, self.rows, strict=True)
 
 
 def _bytes(rows: Sequence[Row]) -> int:
@@ -54,7 +60,11 @@ def _bytes(rows: Sequence[Row]) -> int:
 
 
 class Writer:
-    """Puts the rows of one run into one table under one timestamp (ms)."""
+    """Puts the rows of one run into one table under one timestamp (ms).
+
+    `stored` and `rejected` hear what becomes of every row; `settle` makes durable what they have settled. `patience`
+    is how many seconds to go on trying a batch while the store is away.
+    """
 
     def __init__(
         self,
@@ -63,12 +73,15 @@ class Writer:
         version: int,
         limits: tuple[int, int],
         *,
+        patience: float,
         stored: Callable[[Task, int], None],
         rejected: Callable[[Task, str], None],
+        settle: Callable[[], Awaitable[None]],
     ) -> None:
         self._sink, self._table, self._version = sink, table, version
         self._max_rows, self._max_bytes = limits
-        self._stored, self._rejected = stored, rejected
+        self._patience = patience
+        self._stored, self._rejected, self._settle = stored, rejected, settle
         self._open = Batch()
         self._full: asyncio.Queue[Batch] = asyncio.Queue(sink.writers)
         self._threads = ThreadPoolExecutor(sink.writers, "store")
@@ -85,14 +98,20 @@ class Writer:
             await self._add(task, rows)
 
     async def work(self) -> None:
-        """One of `sink.writers` workers: store batches until cancelled. Raises ServiceDownError past PATIENCE."""
+        """One of `sink.writers` workers: store batches until cancelled.
+
+        Raises ServiceDownError when its patience is at an end; what it could store by then is settled.
+        """
         while True:
             batch = await self._full.get()
-            await self._store(batch)
+            try:
+                await self._store(batch, self._now() + self._patience)
+            finally:
+                await self._settle()
             self._full.task_done()
 
     async def drain(self) -> None:
-        """Wait until every row that was added is stored or rejected."""
+        """Wait until every row that was added is stored or rejected, and the ledger knows."""
         await self._close_batch()
         await self._full.join()
 
@@ -143,33 +162,58 @@ class Writer:
         elif self._open.rows:
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._send_lingering)
 
-    async def _store(self, batch: Batch) -> None:
+    async def _store(self, batch: Batch, deadline: float) -> None:
         """Store a batch; where the store refuses a row for good, find it by halving: the others are stored."""
         try:
-            await self._put(batch.rows)
-        except InputDataError as error:
-            if len(batch.rows) == 1:
+            await self._put(batch.rows, deadline)
+        except RowsRefusedError as error:
+            self._sort(batch, error.reasons)
+        except (InputDataError, UnclearError) as error:
+            if isinstance(error, UnclearError) and self._now() > deadline + self._patience:
+                raise  # so long a search finds no row that is at fault: it is the store
+            if len(batch.rows) > 1:
+                await self._halve(batch, deadline)
+            else:
                 self._rejected(batch.shares[0][0], f"the store refuses a row: {error}")
-                return
-            for half in batch.halves():
-                await self._store(half)
-            return
-        for task, count in batch.shares:
-            self._stored(task, count)
+        else:
+            for task, count in batch.shares:
+                self._stored(task, count)
 
-    async def _put(self, rows: Sequence[Row]) -> None:
+    async def _halve(self, batch: Batch, deadline: float) -> None:
+        """Store one half, and the other whatever becomes of the first."""
+        down = None
+        for half in batch.halves():
+            try:
+                await self._store(half, deadline)
+            except ServiceDownError as error:
+                down = error
+        if down is not None:
+            raise down
+
+    def _sort(self, batch: Batch, reasons: Mapping[bytes, str]) -> None:
+        """Tell the rows that are not stored from those that are."""
+        for task, row in batch.owned():
+            if row.key in reasons:
+                self._rejected(task, reasons[row.key])
+            else:
+                self._stored(task, 1)
+
+    async def _put(self, rows: Sequence[Row], deadline: float) -> None:
         """Put rows, again and again while the store is away: the same bytes under the same timestamp."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE
         pause = FIRST_PAUSE
         while True:
             try:
                 await loop.run_in_executor(self._threads, self._sink.put, self._table, rows, self._version)
             except ServiceDownError as error:
-                if loop.time() + pause > deadline:
+                if self._now() + pause > deadline:
                     raise
                 log.warning("store away", error=str(error), again_in_seconds=pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, PATIENCE / 6)
+                pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 return
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

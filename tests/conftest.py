@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pytest
 
@@ -38,6 +38,18 @@ class Services:
     sentry_dsn: str
     sentry_api: SentryApi
 
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Self:
+        """What `bin/services` tells."""
+        return cls(
+            redis_url=state["redis"]["url"],
+            hbase_url=state["hbase"]["url"],
+            kafka_url=state["kafka"]["url"],
+            mariadb_url=state["mariadb"]["url"],
+            sentry_dsn=state["bugsink"]["dsn"],
+            sentry_api=SentryApi(state["bugsink"]["api"], state["bugsink"]["token"]),
+        )
+
 
 @pytest.fixture(scope="session")
 def services() -> Services:
@@ -46,15 +58,7 @@ def services() -> Services:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"bin/services start: exit {done.returncode}\n{done.stderr}")
-    state = json.loads(done.stdout)
-    return Services(
-        redis_url=state["redis"]["url"],
-        hbase_url=state["hbase"]["url"],
-        kafka_url=state["kafka"]["url"],
-        mariadb_url=state["mariadb"]["url"],
-        sentry_dsn=state["bugsink"]["dsn"],
-        sentry_api=SentryApi(state["bugsink"]["api"], state["bugsink"]["token"]),
-    )
+    return Services.of(json.loads(done.stdout))
 
 
 @pytest.fixture(autouse=True)

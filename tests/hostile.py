@@ -13,6 +13,7 @@ A script yields, per call: bytes (sent at once), seconds (a pause), or an ending
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -91,14 +92,15 @@ def bomb(size: int) -> bytes:
 class Hostile:
     """The running server; `calls` holds every request in the order in which they came."""
 
-    def __init__(self, script: Script) -> None:
-        self.script = script
+    def __init__(self, script: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        self.script, self._tls = script, tls
         self.calls: list[Call] = []
         self._numbers: Counter[tuple[str, ...]] = Counter()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self._ended = threading.Event()
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     def accept(self) -> None:
         while True:
@@ -109,11 +111,18 @@ class Hostile:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def end(self) -> None:
+        """Listen no more, and end what hangs; a second time does nothing."""
+        if self._ended.is_set():
+            return
         self._ended.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def _serve(self, client: socket.socket) -> None:
+    def _serve(self, accepted: socket.socket) -> None:
+        try:
+            client = self._tls.wrap_socket(accepted, server_side=True) if self._tls else accepted
+        except OSError:  # the client does not trust us
+            return
         with client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
@@ -159,9 +168,9 @@ def _target(client: socket.socket) -> str:
 
 
 @contextmanager
-def hostile(script: Script) -> Iterator[Hostile]:
-    """Serve `script` until the block ends."""
-    server = Hostile(script)
+def hostile(script: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Hostile]:
+    """Serve `script` until the block ends, on any port unless one is given, over TLS where there is a context."""
+    server = Hostile(script, port, tls)
     threading.Thread(target=server.accept, daemon=True).start()
     try:
         yield server

@@ -100,10 +100,11 @@ class Desk:
     def run(self, interface: str, *, follow: bool = False, restate: bool = False, **keys: Any) -> Run:
         """Run an interface on an argument, to its end."""
         start = launch.restate if restate else launch.run
-        return start(self.settings, interface, decode(self.argument(**keys), today()), self.ended, follow=follow)
+        job = decode(self.argument(**keys), today())
+        return start(self.settings, interface, job, self.ended, launch.How(follow=follow))
 
     def rerun(self, run: Run) -> Run:
-        return launch.rerun(self.settings, run.run_id, self.ended, only_failed=False, follow=False)
+        return launch.rerun(self.settings, run.run_id, self.ended, launch.How(follow=False), only_failed=False)
 
     def ended(self, run: Run) -> None:
         self.last = run

@@ -191,6 +191,23 @@ def test_files_that_are_named_are_there(path):
         assert (CHECKOUT / name).exists() or name == "media/gdt/daily_report_campaign.py", name
 
 
+def guarantees() -> Iterator[str]:
+    """Every claim of docs/guarantees.md: a line of one of its tables, or a line that names a test outside of them."""
+    for line in (CHECKOUT / "docs/guarantees.md").read_text(encoding="utf-8").splitlines():
+        if (line.startswith("| ") and not re.match(r"\| (claim|fault) \|", line)) or "`tests/" in line:
+            yield line
+
+
+@pytest.mark.parametrize("claim", [*guarantees()], ids=lambda claim: claim[:60])
+def test_every_claim_names_tests_that_are_there(claim):
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", claim)
+    assert named, "a claim without a test is a wish"
+    for file, test in named:
+        assert re.search(
+            rf"^(async )?def {test or 'test_'}", (CHECKOUT / file).read_text(encoding="utf-8"), re.MULTILINE
+        )
+
+
 class Tour:
     """Runs the steps of the tour in one folder, as somebody who types them would."""
 

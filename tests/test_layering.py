@@ -15,10 +15,10 @@ ROOMS = ("conf", "ark", "handlers", "media")
 
 ANYWHERE = ("",)
 OWNERS = {
-    "Hbase_thrift": ("ark/stores/hbase.py",),
+    "Hbase_thrift": ("ark/stores/gateway.py", "ark/stores/hbase.py"),
     "aiohttp": ("ark/http.py", "media/simulator/"),
     "click": ("handlers/cli/", "handlers/dry_run.py"),
-    "happybase": ("ark/stores/hbase.py",),
+    "happybase": ("ark/stores/gateway.py", "ark/stores/hbase.py"),
     "kafka": ("ark/observers/kafka_events.py",),
     "msgspec": ANYWHERE,
     "redis": ("ark/accounts/directory.py",),
@@ -29,7 +29,7 @@ OWNERS = {
     "ssl": ("handlers/doctor.py",),
     "structlog": ANYWHERE,
     "subprocess": ("ark/accounts/embedded_redis.py", "handlers/launch.py"),
-    "thriftpy2": ("ark/stores/hbase.py",),
+    "thriftpy2": ("ark/stores/gateway.py",),
     "uvloop": ("handlers/launch.py", "media/simulator/__main__.py"),
     "yarl": ("ark/http.py",),
 }

@@ -1,9 +1,10 @@
-"""bin/demo: it comes to its end, and however it ends, nothing of it is left."""
+"""bin/demo and bin/chaos: they come to their end, and however they end, nothing of them is left."""
 
 import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,31 @@ def test_an_interrupted_demo_leaves_nothing(number, moment):
         demo.communicate()
     assert demo.returncode == 128 + number
     check_nothing_is_left(HOME.search(told)[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_chaos_leaves_nothing(number):
+    """Its homes, its Redis, its simulator and the run that it was about to kill are under TMPDIR, or know of it."""
+    command = [CHECKOUT / "bin" / "chaos", "--points", "1000", "--seed", "1"]
+    mine = tempfile.mkdtemp(prefix="ark-")
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": mine},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+    ) as chaos:
+        assert any(line.startswith("1: ") for line in chaos.stderr)
+        os.kill(chaos.pid, number)
+        chaos.communicate()
+    assert chaos.returncode == 128 + number
+    assert list(processes(mine)) == []
+    Path(mine).rmdir()
+
+
+def test_chaos_explains_itself():
+    shown = subprocess.run([CHECKOUT / "bin" / "chaos", "--help"], capture_output=True, text=True, check=True)
+    assert all(word in shown.stdout for word in ("--points", "--seed", "--services", "exit code"))
 
 
 def check_nothing_is_left(home: str) -> None:

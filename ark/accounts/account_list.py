@@ -53,8 +53,7 @@ class AccountList:
             if self._adds or (self._may_be_empty and not await self._directory.members(self._key, self._agent)):
                 return []
             raise EmptyListError(f"no account of agent {self._agent} was listed: {self._key} stays as it was")
-        with self._directory.translated("MULTI", self._key):
-            count, examples = await self._replace()
+        count, examples = await self._replace()
         await self.discard()
         shown = [f"{member.decode()} (agent {int(score)})" for member, score in examples]
         return shown + [f"and {count - len(shown)} more"] * (count > len(shown))
@@ -88,7 +87,7 @@ class AccountList:
             pipe.zrange(taken, 0, EXAMPLES - 1, withscores=True)
             pipe.unlink(new, taken)
 
-        *_, count, examples, _ = await self._directory.client.transaction(replacement, draft)
+        *_, count, examples, _ = await self._directory.transaction(key, replacement, draft)
         return int(count), examples
 
     def _require(self, there: object) -> None:

@@ -6,7 +6,7 @@ may share one score, so such a score is refused, never rounded. Ids are text on 
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from secrets import token_hex
 from typing import Any
@@ -26,7 +26,9 @@ CHUNK = 1000
 """Members per command."""
 EXPIRY = 3600
 """Seconds after which a private key that nobody came back for is gone."""
-START = 4.5
+PATIENCE = 30.0
+"""Seconds for one transaction, with all its repetitions."""
+START = 3.5
 """Seconds in which a Redis that is needed has to answer first."""
 
 _TOKEN = re.compile(rb"[!-~]+")
@@ -65,6 +67,9 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[ArkError], str], ...] = (
     ),
 )
 """Foreign error -> what it means here; the first that fits. What is in none of them is a bug of ours."""
+
+_UNFIT = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "BUSY ")
+"""How the answer of a server begins that takes no command for now: a full disk, no replicas, a script that runs."""
 
 
 def private_key() -> str:
@@ -150,7 +155,9 @@ class Directory:
             raise await self._absent(key, agent)
         faults.check()
         if not found:
-            raise EmptyListError(f"no account of agent {agent} in {key} is usable: correct or replace that list")
+            raise EmptyListError(
+                f"no account of agent {agent} in {key} is usable ({faults.examples}): correct or replace that list"
+            )
 
     async def agents(self, key: str, refused: Callable[[str], None] | None = None) -> list[str]:
         """The agents in `key`, ascending; raises and reports as `accounts` does."""
@@ -189,6 +196,22 @@ class Directory:
         if score is not None and not is_agent(score):
             raise TokenError(f"{member} in {key} has score {score!r}, which is no agent: read that list anew")
         return "" if score is None else str(int(score))
+
+    async def transaction(self, key: str, function: Callable[[Any], Awaitable[None]], *watched: str) -> list[Any]:
+        """What the commands answer that `function` queues on the pipeline it is given, if nobody has changed `watched`.
+
+        Where somebody has, or the connection broke, it is done again; ServiceDownError, which names `key`, when that
+        has taken too long: the client itself would go on for ever.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                with self.translated("MULTI", key):
+                    answers: list[Any] = await self.client.transaction(function, *watched)
+                    return answers
+        except TimeoutError:
+            raise ServiceDownError(
+                f"Redis at {self.place} has not done MULTI {key} in {PATIENCE:g} s: see who else writes there"
+            ) from None
 
     async def script(self, text: str, keys: Sequence[str], *values: str | int) -> Any:  # noqa: ANN401
         """What a Lua script answers: several commands between which nobody else's come. It may be sent twice."""
@@ -321,6 +344,8 @@ def translate(error: Exception, command: str, place: str) -> ArkError:
         )
     if "unknown command" in text:
         return ConfigError(f"Redis at {place} does not know {command.partition(' ')[0]}: Ark needs Redis 6.2 or newer")
+    if text.startswith(_UNFIT):
+        return ServiceDownError(f"Redis at {place} takes no {command} for now: correct what it says ({text})")
     for classes, kind, meaning in _KINDS:
         if isinstance(error, classes):
             return kind(f"Redis at {place} {meaning.format(command=command)} ({text})")

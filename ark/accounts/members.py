@@ -52,11 +52,16 @@ class Faults:
             self.count += 1
             if self._refused:
                 self._refused(f"{self._key}: {reason}")
-            elif len(self._first) < EXAMPLES:
+            if len(self._first) < EXAMPLES:
                 self._first.append(reason)
 
     def check(self) -> None:
         """Raise InputDataError with the first reasons where nobody was told."""
-        if self._first:
-            more = f" and {self.count - len(self._first)} more" if self.count > len(self._first) else ""
-            raise InputDataError(f"{self._key} holds what cannot be used: {', '.join(self._first)}{more}; remove it")
+        if self._first and not self._refused:
+            raise InputDataError(f"{self._key} holds what cannot be used: {self.examples}; remove it")
+
+    @property
+    def examples(self) -> str:
+        """The first reasons, and how many more there are."""
+        more = f" and {self.count - len(self._first)} more" if self.count > len(self._first) else ""
+        return ", ".join(self._first) + more

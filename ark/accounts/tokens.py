@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 
 import structlog
 
@@ -12,8 +13,10 @@ from ark.errors import ArkError, ServiceDownError, TokenError
 
 log = structlog.get_logger(__name__)
 
-PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between the tries to reach a Redis that is down in the middle of a run: one minute in all."""
+PATIENCE = 60.0
+"""Seconds for which a Redis that is down in the middle of a run is waited for, its own time-outs included."""
+PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
+"""Seconds between the tries to reach it."""
 
 Refresh = Callable[[str, Collection[str]], Awaitable[None]]
 """(agent, its refused tokens): has the medium issue a new one, and puts it into Redis."""
@@ -94,7 +97,7 @@ class Tokens:
         if agent not in self._known or self._locks[agent].locked():
             async with self._locks[agent]:
                 if agent not in self._known:
-                    self._known[agent] = await self._directory.tokens(self._keys.tokens, agent)
+                    self._known[agent] = await self._read(agent)
         return bool(self._known[agent])
 
     async def _parent(self, owner: str) -> str:
@@ -123,17 +126,27 @@ class Tokens:
         self._renewed |= set(self._known[agent]) - bad
 
     async def _read_again(self, agent: str) -> None:
-        """Where Redis is down it is tried for a minute (PAUSES); then TokenError."""
-        for pause in PAUSES:
-            try:
-                self._known[agent] = await self._directory.tokens(self._keys.tokens, agent)
-            except ServiceDownError as error:
-                down = error
-                await self._sleep(pause)
-            else:
-                return
-        trouble = f"; renewing it failed: {self._troubles[agent]}" if agent in self._troubles else ""
-        raise TokenError(f"the token of agent {agent} was refused and no other can be read: {down}{trouble}") from down
+        """TokenError where Redis stays down."""
+        try:
+            self._known[agent] = await self._read(agent)
+        except ServiceDownError as down:
+            trouble = f"; renewing it failed: {self._troubles[agent]}" if agent in self._troubles else ""
+            raise TokenError(
+                f"the token of agent {agent} was refused and no other can be read: {down}{trouble}"
+            ) from down
+
+    async def _read(self, agent: str) -> list[str]:
+        """The agent's tokens in Redis; ServiceDownError where it stays down for PATIENCE seconds."""
+        down = ServiceDownError(f"Redis at {self._directory.place} does not answer within {PATIENCE:g} s")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                for pause in PAUSES:
+                    try:
+                        return await self._directory.tokens(self._keys.tokens, agent)
+                    except ServiceDownError as error:
+                        down = error
+                    await self._sleep(pause)
+        raise down
 
     @property
     def _way_out(self) -> str:

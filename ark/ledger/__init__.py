@@ -4,16 +4,19 @@ SQLite under ARK_HOME, or MySQL, so that any machine can take up a run:
 
 records    the values that go in and come out      tables     the tables, and the two statements that run per unit
 units      reading, counting and folding units     database   engine, transactions, foreign errors
-ledger     `Ledger`, what everyone uses
+leases     who works on which job               ledger     `Ledger`, what everyone uses
 """
 
+from ark.ledger.leases import LeaseHeldError, LeaseLostError
 from ark.ledger.ledger import Ledger, open_ledger
 from ark.ledger.records import (
     FAILED,
+    FINISHED,
     OPEN,
     AlreadyRunError,
     Figures,
     NewRun,
+    NextJob,
     Run,
     Trigger,
     UnitKey,
@@ -22,11 +25,15 @@ from ark.ledger.records import (
 
 __all__ = [
     "FAILED",
+    "FINISHED",
     "OPEN",
     "AlreadyRunError",
     "Figures",
+    "LeaseHeldError",
+    "LeaseLostError",
     "Ledger",
     "NewRun",
+    "NextJob",
     "Run",
     "Trigger",
     "UnitKey",

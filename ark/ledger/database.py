@@ -1,7 +1,7 @@
 """The database that holds the ledger: its engine, its transactions, and its errors in our words."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.schema import CreateTable
 
 from ark import databases
+from ark.clock import uptime
 from ark.errors import ArkError, ConfigError, InputDataError, LocalDiskError, ServiceDownError
 from ark.ledger.tables import VERSION, metadata, schema
 
@@ -41,7 +42,7 @@ class Database:
 
     def __init__(self, url: str, default: Path) -> None:
         self.url = databases.parse(url, "ledger.url") if url else URL.create("sqlite", database=str(default))
-        if self.url.drivername == "sqlite":
+        if self.is_local:
             self.place = str(self.url.database)
             self._writer = _sqlite(self.url)
         else:
@@ -66,20 +67,37 @@ class Database:
         with self._translated(), self._reader.begin() as connection:
             yield connection
 
-    def write_many(self, statement: str, rows: list[tuple[Any, ...]]) -> int:
-        """Execute the driver's own text once per row, in one transaction; how many rows it touched."""
+    def write_many(
+        self, statement: str, rows: list[tuple[Any, ...]], first: Callable[[Connection], None] = lambda _: None
+    ) -> int:
+        """Execute the driver's own text once per row, after `first`, in one transaction; how many rows it touched."""
         for left in reversed(range(TRIES if rows else 0)):
             try:
                 with self.write() as connection:
+                    first(connection)
                     return connection.exec_driver_sql(statement, rows).rowcount
             except ContentionError:
                 if not left:
                     raise
         return 0
 
+    def moment(self, connection: Connection) -> int:
+        """Milliseconds of the one clock that all who share this database agree on, whatever their own clocks say.
+
+        MySQL's; a SQLite file is on one machine, whose time since it was started nobody sets.
+        """
+        if self.is_local:
+            return int(uptime() * 1000)
+        return int(connection.scalar(sa.text("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)")) or 0)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all who use it are on this machine."""
+        return self.url.drivername == "sqlite"
+
     def prepare(self) -> None:
         """Create what is missing; raises ConfigError where the tables are those of another version of Ark."""
-        if self.url.drivername == "sqlite":
+        if self.is_local:
             _make_folder(Path(self.place).parent)
         found = self._version()
         if found is None:
@@ -117,7 +135,7 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            translate = self._sqlite_error if self.url.drivername == "sqlite" else self._mysql_error
+            translate = self._sqlite_error if self.is_local else self._mysql_error
             translated = translate(error)
             if translated is None:
                 raise

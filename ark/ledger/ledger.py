@@ -5,9 +5,10 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,8 +16,21 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ark.errors import InternalError, UsageError
+from ark.ledger import leases
 from ark.ledger.database import Database
-from ark.ledger.records import FINISHED, OPEN, AlreadyRunError, Figures, NewRun, Run, Trigger, UnitKey, UnitResult
+from ark.ledger.leases import Attempt
+from ark.ledger.records import (
+    FINISHED,
+    OPEN,
+    AlreadyRunError,
+    Figures,
+    NewRun,
+    NextJob,
+    Run,
+    Trigger,
+    UnitKey,
+    UnitResult,
+)
 from ark.ledger.tables import (
     KEY,
     REASON_LENGTH,
@@ -37,7 +51,8 @@ PAGE = 1000
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, changes of direction, halves of characters."""
 DAY_MS = 86_400_000
-RUN = [runs.c[name] for name in Run.__struct_fields__]
+RUN = [runs.c[name] for name in Run.__struct_fields__ if name != "pending"]
+INTENT = [triggers.c[name] for name in ("trigger_key", "job", "argument")]
 
 
 def open_ledger(settings: Settings, now: Callable[[], float] = time.time) -> "Ledger":
@@ -48,7 +63,7 @@ def open_ledger(settings: Settings, now: Callable[[], float] = time.time) -> "Le
     """
     database = Database(settings.ledger.url, settings.home / "ledger.sqlite")
     database.prepare()
-    return Ledger(database, now)
+    return Ledger(database, now, settings.run.lease)
 
 
 class Ledger:
@@ -56,11 +71,16 @@ class Ledger:
 
     All methods block and may be called from any thread. Every write is one transaction and may be repeated after a
     crash. Those that take a run_id raise UsageError, with the nearest ids, where there is no such run.
+
+    Only who has begun or reopened a run writes to it, and only while nobody else works on the same job: any other
+    write raises LeaseLostError and changes nothing. A lease lives `life` seconds without a `renew`.
     """
 
-    def __init__(self, database: Database, now: Callable[[], float]) -> None:
+    def __init__(self, database: Database, now: Callable[[], float], life: float) -> None:
         self._database = database
         self._now = now
+        self._life = int(life * 1000)
+        self._attempts: dict[int, Attempt] = {}
         self._numbers: dict[str, int] = {}
         self._plan = plan_statement(database.dialect)
         self._settle = settle_statement(database.dialect)
@@ -70,20 +90,26 @@ class Ledger:
         self._database.close()
 
     def begin(self, new: NewRun) -> Run:
-        """A new run in status planning; raises AlreadyRunError where its trigger_key has begun one."""
+        """A new run in status planning, and the lease of its job.
+
+        Raises AlreadyRunError where its trigger_key has begun one, LeaseHeldError where somebody works on the job.
+        """
         with self._database.write() as connection:
             connection.execute(sa.select(schema).with_for_update())  # one at a time: MySQL has no write lock of its own
-            return self._begin(connection, new)
+            number = self._begin(connection, new)
+            self._hold(connection, number, attempt=1)
+            return _run(connection, number)
 
     def plan(self, run_id: str, keys: Sequence[UnitKey]) -> None:
         """Add units to the plan; those that are there already stay as they are."""
         number = self._number(run_id)
-        self._database.write_many(self._plan, [(number, *key, "planned") for key in keys])
+        self._database.write_many(self._plan, [(number, *key, "planned") for key in keys], self._fence(number))
 
     def freeze(self, run_id: str) -> int:
         """The plan is whole, unless it is empty, and the run is running; how many units are planned."""
         number = self._number(run_id)
         with self._database.write() as connection:
+            self._fence(number)(connection)
             planned = figures(connection, number).planned
             _set(connection, number, status="running", planned=planned, frozen=planned > 0)
         return planned
@@ -107,7 +133,7 @@ class Ledger:
             (state, reasons[reason], declared, count, requests, size, ms, code, _trace(trace), number, *key)
             for key, state, reason, declared, count, requests, size, ms, code, trace in results
         ]
-        if self._database.write_many(self._settle, rows) < len(rows):
+        if self._database.write_many(self._settle, rows, self._fence(number)) < len(rows):
             raise InternalError(f"run {run_id}: a unit was settled that was never planned")
 
     def figures(self, run_id: str) -> Figures:
@@ -126,9 +152,13 @@ class Ledger:
         next_jobs: Sequence[Trigger] = (),
         error: str = "",
     ) -> Run:
-        """The run's result, counted from its units, and the intents of its next jobs, in one transaction."""
+        """The run's result, counted from its units, and the intents of its next jobs, in one transaction.
+
+        It gives the job's lease back. Intents of an earlier result that were not sent and are not wanted any more go.
+        """
         number = self._number(run_id)
         with self._database.write() as connection:
+            self._fence(number)(connection)
             run, counted = _run(connection, number), figures(connection, number)
             if run.frozen and counted.planned != run.planned:  # all that MySQL tells of a unit that was never planned
                 raise InternalError(f"run {run_id} planned {run.planned} units, and now has {counted.planned}")
@@ -143,26 +173,49 @@ class Ledger:
                 "error": _line(error),
             }
             _set(connection, number, **counted._asdict(), **result)
-            return _run(connection, number)
+            leases.release(connection, self._attempts[number])
+            finished = _run(connection, number)
+        del self._attempts[number]
+        return finished
 
     def reopen(self, run_id: str) -> Run:
         """Take up a run here, with the version it had: running, or planning where its plan is not whole.
 
-        Its units stay as they are; `open_units` gives those in OPEN + FAILED, or only those in FAILED.
+        Its units stay as they are; `open_units` gives those in OPEN + FAILED, or only those in FAILED. Raises
+        LeaseHeldError where somebody works on the same job.
         """
         number = self._number(run_id)
         with self._database.write() as connection:
-            status = "running" if _run(connection, number).frozen else "planning"
-            _set(connection, number, status=status, finished_at=None, exit_code=None, pruned=False, **_here())
+            connection.execute(sa.select(schema).with_for_update())
+            known = _run(connection, number)
+            status = "running" if known.frozen else "planning"
+            again = {"status": status, "finished_at": None, "exit_code": None, "pruned": False}
+            self._hold(connection, number, known.attempt + 1)
+            _set(connection, number, **again, **_here(), attempt=known.attempt + 1)
             return _run(connection, number)
 
-    def pending_triggers(self, run_id: str) -> list[Trigger]:
-        """The run's next jobs that are not marked as sent."""
+    def renew(self, run_id: str) -> None:
+        """Hold the run's lease for another `life` seconds; raises LeaseLostError where somebody else has it."""
         number = self._number(run_id)
-        intents = sa.select(triggers.c.trigger_key, triggers.c.job, triggers.c.argument)
+        with self._database.write() as connection:
+            leases.renew(connection, self._mine(number), self._database.moment(connection), self._life)
+
+    def next_jobs(self, run_id: str) -> list[NextJob]:
+        """The run's next jobs, and what became of each."""
+        wanted = sa.select(*INTENT, triggers.c.sent_at, *RUN).order_by(triggers.c.trigger_key)
+        begun = sa.outerjoin(triggers, runs, runs.c.trigger_key == triggers.c.trigger_key)
+        here = triggers.c.run == self._number(run_id)
         with self._database.read() as connection:
-            pending = connection.execute(intents.where(triggers.c.run == number, triggers.c.sent_at.is_(None)))
-            return [Trigger._make(row) for row in pending]
+            return [_next_job(row) for row in connection.execute(wanted.select_from(begun).where(here))]
+
+    def pending(self, run_id: str) -> int:
+        """How many of the run's next jobs are not started, or have something open in them or in what follows them."""
+        return sum(self.is_open(each) for each in self.next_jobs(run_id))
+
+    def is_open(self, next_job: NextJob) -> bool:
+        """Whether it is still to be started, or something is open in it or in what follows it."""
+        run = next_job.run
+        return not next_job.sent or run is None or run.status != "done" or self.pending(run.run_id) > 0
 
     def mark_sent(self, trigger_key: str) -> None:
         """This next job was started."""
@@ -222,7 +275,7 @@ class Ledger:
             total += folded
         return total
 
-    def _begin(self, connection: Connection, new: NewRun) -> Run:
+    def _begin(self, connection: Connection, new: NewRun) -> int:
         if new.trigger_key is not None:
             earlier = connection.scalar(sa.select(runs.c.run_id).where(runs.c.trigger_key == new.trigger_key))
             if earlier is not None:
@@ -239,7 +292,23 @@ class Ledger:
         }
         key = connection.execute(runs.insert().values(new._asdict() | values | _here())).inserted_primary_key
         assert key is not None
-        return _run(connection, key[0])
+        number: int = key[0]
+        return number
+
+    def _hold(self, connection: Connection, number: int, attempt: int) -> None:
+        """Take the lease for this attempt; from then on this ledger writes for it."""
+        mine = Attempt(number, attempt)
+        leases.take(
+            connection, mine, self._database.moment(connection), self._life, same_machine=self._database.is_local
+        )
+        self._attempts[number] = mine
+
+    def _mine(self, number: int) -> Attempt:
+        return self._attempts.get(number, Attempt(number, 0))
+
+    def _fence(self, number: int) -> Callable[[Connection], None]:
+        """What a transaction that writes for a run does first."""
+        return partial(leases.check, mine=self._mine(number))
 
     def _number(self, run_id: str) -> int:
         if run_id not in self._numbers:
@@ -271,8 +340,10 @@ def _here() -> dict[str, Any]:
 
 
 def _intend(connection: Connection, number: int, next_jobs: Sequence[Trigger], now: int) -> None:
-    """Keep the intents that are not there yet."""
+    """Keep the intents that are not there yet, and only those that are wanted or were sent."""
     wanted = [trigger.key for trigger in next_jobs]
+    unsent = sa.and_(triggers.c.run == number, triggers.c.sent_at.is_(None))
+    connection.execute(triggers.delete().where(unsent, triggers.c.trigger_key.not_in(wanted)))
     known = set(connection.scalars(sa.select(triggers.c.trigger_key).where(triggers.c.trigger_key.in_(wanted))))
     rows = [
         {"trigger_key": key, "run": number, "job": job, "argument": argument, "created_at": now}
@@ -292,8 +363,18 @@ def _run(connection: Connection, number: int) -> Run:
 
 
 def _decode(row: sa.Row[Any]) -> Run:
-    values = row._asdict()
-    return Run(**values | {"next": msgspec.json.decode(values["next"])})
+    return _made(row._asdict())
+
+
+def _made(values: Mapping[str, Any]) -> Run:
+    return Run(**{**values, "next": msgspec.json.decode(values["next"])})
+
+
+def _next_job(row: Sequence[Any]) -> NextJob:
+    columns = len(INTENT)
+    names = [column.name for column in RUN]
+    run = dict(zip(names, row[columns + 1 :], strict=True))
+    return NextJob(Trigger._make(row[:columns]), row[columns] is not None, _made(run) if run["run_id"] else None)
 
 
 def _unknown(connection: Connection, run_id: str) -> UsageError:

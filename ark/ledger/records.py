@@ -109,6 +109,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: int | None
     host: str
     pid: int
+    attempt: int
+    """How often it was begun or taken up."""
     frozen: bool
     """The plan is whole; before that, a rerun plans again."""
     provisional: bool
@@ -124,11 +126,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     next: list[str]
     error: str
+    pending: int = 0
+    """Next jobs that are not started, or not done with all that follows; filled in for who tells of the run."""
 
     @property
     def open(self) -> int:
         """Units that nothing has become of yet, as last counted."""
         return self.planned - self.verified - self.failed - self.skipped
+
+
+class NextJob(NamedTuple):
+    """A job that follows a run: whether it is marked as sent, and the run that has begun under its key."""
+
+    trigger: Trigger
+    sent: bool
+    run: Run | None
 
 
 class AlreadyRunError(LaterError):

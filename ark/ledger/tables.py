@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 
-VERSION = 2
+VERSION = 3
 """Of the tables below; raise it with every change of theirs."""
 
 TRACE_LENGTH = 191
@@ -56,6 +56,7 @@ runs = sa.Table(
     sa.Column("finished_at", sa.BigInteger),
     sa.Column("host", sa.String(255), nullable=False),
     sa.Column("pid", sa.BigInteger, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False, default=1),
     sa.Column("frozen", sa.Boolean, nullable=False, default=False),
     sa.Column("provisional", sa.Boolean, nullable=False, default=False),
     *map(_amount, ("planned", "verified", "failed", "skipped", "rows", "requests", "refused", "bytes")),
@@ -98,6 +99,22 @@ triggers = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("sent_at", sa.BigInteger),
     sa.UniqueConstraint("run", "trigger_key"),
+    sqlite_with_rowid=False,
+    **EXACT,
+)
+
+leases = sa.Table(
+    "api_result_lease",
+    metadata,
+    sa.Column("interface", Name, primary_key=True),
+    sa.Column("tenant", Id, primary_key=True),
+    sa.Column("agent_id", Id, primary_key=True),
+    sa.Column("data_date", sa.Date, primary_key=True),
+    sa.Column("run", Number, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("holder", Name, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),  # ms of `Database.moment`
+    sa.UniqueConstraint("run"),
     sqlite_with_rowid=False,
     **EXACT,
 )

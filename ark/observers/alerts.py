@@ -43,8 +43,8 @@ class Alerts(Protocol):
     def crash(self, error: BaseException) -> None:
         """Report a bug of Ark's own, with its stack."""
 
-    def close(self) -> None:
-        """Send what was reported; waits SHUTDOWN seconds at most."""
+    def close(self, within: float | None = None) -> None:
+        """Send what was reported; waits SHUTDOWN seconds at most, or `within` fewer."""
 
 
 class NoAlerts:
@@ -58,7 +58,7 @@ class NoAlerts:
     def crash(self, error: BaseException) -> None:
         """Nothing."""
 
-    def close(self) -> None:
+    def close(self, within: float | None = None) -> None:
         """Nothing."""
 
 
@@ -106,13 +106,13 @@ class SentryAlerts:
         except Exception as trouble:  # noqa: BLE001  an alarm that cannot be built must not hide the error it is about
             log.warning("cannot report %s to Sentry: %s", kind, type(trouble).__name__)
 
-    def close(self) -> None:
-        """Send one event per kind, then wait until they are out or SHUTDOWN seconds have passed."""
+    def close(self, within: float | None = None) -> None:
+        """Send one event per kind, then wait until they are out or the time is over."""
         failures, self._failures = self._failures, {}
         try:
             for kind, failure in failures.items():
                 self._send(kind, _event(kind, failure))
-            self._client.close(timeout=SHUTDOWN)
+            self._client.close(timeout=SHUTDOWN if within is None else min(SHUTDOWN, within))
         except Exception as trouble:  # noqa: BLE001  whatever the client raises, the run has its result
             log.warning("cannot report to Sentry: %s", redact_error(trouble))
 

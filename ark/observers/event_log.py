@@ -17,8 +17,8 @@ class EventLog(Protocol):
     def emit(self, event: Record) -> None:
         """Hand over one record."""
 
-    def close(self) -> int:
-        """Send what is left, within a few seconds; the number of records that did not arrive."""
+    def close(self, within: float | None = None) -> int:
+        """Send what is left, within a few seconds, or `within` fewer; the number of records that did not arrive."""
 
 
 class FileEvents:
@@ -31,7 +31,7 @@ class FileEvents:
         """Append one record."""
         self._file.write(encode(event))
 
-    def close(self) -> int:
+    def close(self, within: float | None = None) -> int:  # noqa: ARG002 - the port's
         """The number of records that the disk refused."""
         self._file.close()
         return self._file.lost

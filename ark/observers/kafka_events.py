@@ -110,13 +110,17 @@ class KafkaEvents:
         if not taken:
             self._spill.write(line[1])
 
-    def close(self) -> int:
-        """Send what is left within FLUSH seconds, spill the rest; the number of records that did not reach Kafka."""
+    def close(self, within: float | None = None) -> int:
+        """Send what is left, spill the rest; the number of records that did not reach Kafka.
+
+        Takes FLUSH and FORCE seconds at most, or `within` fewer.
+        """
+        most = FLUSH + FORCE if within is None else min(FLUSH + FORCE, within)
         with self._changed:
-            self._deadline = min(self._deadline, self._clock() + FLUSH)
+            self._deadline = min(self._deadline, self._clock() + max(0.0, most - FORCE))
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join(FLUSH + FORCE)
+            self._thread.join(most)
         self._spill_rest()
         self._spill.close()
         undelivered = self._spill.written + self._spill.lost

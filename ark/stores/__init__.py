@@ -5,12 +5,12 @@ contract suite; `FileStore` and `NullStore` only take rows. All methods block an
 a store may be called from `writers` threads at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ark.errors import ConfigError, InputDataError, TableMissingError, UsageError
+from ark.errors import ConfigError, InputDataError, ServiceDownError, TableMissingError, UsageError
 from ark.rows import MAX_KEY_BYTES, Row, compact
 from ark.stores.tables import catalog, check_name
 
@@ -30,6 +30,18 @@ class Cell(NamedTuple):
     value: bytes
 
 
+class RowsRefusedError(InputDataError):
+    """Some rows of a put are not stored, `reasons` says why by row key; all the others of it are."""
+
+    def __init__(self, reasons: Mapping[bytes, str]) -> None:
+        super().__init__(next(iter(reasons.values())))
+        self.reasons = reasons
+
+
+class UnclearError(ServiceDownError):
+    """A put is refused although the table answers: a row may be at fault, or the store cannot write just now."""
+
+
 class Sink(Protocol):
     """What a run needs of a store: look before the first call, then put batches."""
 
@@ -43,8 +55,8 @@ class Sink(Protocol):
         """Store all rows in `info:data` with this explicit timestamp (ms); returns when they are acknowledged.
 
         Idempotent: the same rows with the same timestamp change nothing; an older timestamp never covers a newer
-        one. Raises ServiceDownError when the store is away, InputDataError when it refuses a row; after an error
-        any of the rows may be stored or not.
+        one. Raises ServiceDownError when the store is away (UnclearError where it may be a row), InputDataError when
+        it refuses a row; after an error any of the rows may be stored or not, unless it is a RowsRefusedError.
         """
 
     def close(self) -> None:
@@ -70,6 +82,9 @@ class Store(Sink, Protocol):
 
         `limit` counts rows. Raises TableMissingError at the first step where the table does not exist.
         """
+
+    def read(self, table: str, keys: Sequence[bytes]) -> Iterator[Cell]:
+        """The newest `info:data` of each of these rows that has one, in the order of `keys`."""
 
     def keys(self, table: str, start: bytes, stop: bytes, *, limit: int | None = None) -> Iterator[bytes]:
         """The row keys of `scan` without their cells: what counting and seeking need."""
@@ -104,8 +119,13 @@ def open_table(reference: str, settings: "Settings") -> tuple[Store, str]:
     return open_store(url or settings.hbase.url, settings), table
 
 
-def open_sink(output: str, settings: "Settings", *, tenant: str, day: date) -> Sink:
-    """Where a job's `output` goes: HBASE (or the embedded tables), FILE or NONE."""
+def open_sink(output: str, settings: "Settings", *, tenant: str, day: date, read_back: bool = False) -> Sink:
+    """Where a job's `output` goes: HBASE (or the embedded tables), FILE or NONE; `read_back` as `--verify read`."""
+    if read_back:
+        from ark.stores.read_back import ReadBack
+
+        check_readable(output)
+        return ReadBack(open_store(settings.hbase.url, settings))
     if output == "HBASE":
         return open_store(settings.hbase.url, settings)
     from ark.stores.files import FileStore, NullStore
@@ -116,6 +136,12 @@ def open_sink(output: str, settings: "Settings", *, tenant: str, day: date) -> S
     if output == "NONE":
         return NullStore()
     raise UsageError(f"output is {output!r}: HBASE, FILE or NONE")
+
+
+def check_readable(output: str) -> None:
+    """Raise UsageError for an output from which nothing can be read back."""
+    if output != "HBASE":
+        raise UsageError(f"rows of output {output} cannot be read back: leave --verify out, or take -o HBASE")
 
 
 def missing(table: str, where: str, other_way: str = "") -> TableMissingError:

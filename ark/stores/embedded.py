@@ -52,6 +52,7 @@ PUT = "INSERT INTO cell VALUES (?, ?, ?, ?) ON CONFLICT "
 PUT_NEWEST = PUT + "(row, col) DO UPDATE SET ts = excluded.ts, val = excluded.val WHERE excluded.ts >= ts"
 PUT_VERSION = PUT + "(row, col, ts) DO UPDATE SET val = excluded.val"
 CELLS = "SELECT row, col, ts, val FROM cell WHERE row >= ? {stop} ORDER BY row, col, ts DESC"
+NEWEST = "SELECT row, col, ts, val FROM cell WHERE row = ? AND col = ? ORDER BY ts DESC LIMIT 1"
 KEYS = "SELECT DISTINCT row FROM cell WHERE row >= ? {stop} ORDER BY row"
 
 
@@ -129,6 +130,12 @@ class EmbeddedStore:
         """Row keys in order, from the index alone."""
         with self._reading(table, KEYS, start, stop) as rows:
             yield from (key for (key,) in islice(rows, limit))
+
+    def read(self, table: str, keys: Sequence[bytes]) -> Iterator[Cell]:
+        """The newest cell of each row; not of one moment where somebody writes meanwhile."""
+        with _disk(self._path(table)), closing(self._open(table)) as connection:
+            for key in keys:
+                yield from map(Cell._make, connection.execute(NEWEST, (key, COLUMN)))
 
     @contextmanager
     def _reading(self, table: str, query: str, start: bytes, stop: bytes) -> Iterator[sqlite3.Cursor]:

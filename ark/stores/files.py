@@ -26,6 +26,8 @@ class FileStore:
     Each line is `{"row", "timestamp", "data"}`, `data` the cell's JSON as a store would hold it. A file is there
     whole or not at all, and what is acknowledged is on disk. Many processes may write into one folder: each file
     has its own n. A replay writes its rows again, into another file; the line with the greatest timestamp counts.
+    Of two lines with one key and one timestamp (a list that moved and was read again, a rerun) the one that was
+    written later counts: that of the newer file, in one file the lower line.
     """
 
     writers = 2

@@ -1,112 +1,46 @@
-"""HBase through its Thrift gateway (happybase), the original Thrift interface.
-
-thriftpy2 matches no answer to its question: after a call that was interrupted, the next one on the same connection
-gets the old answer, a wrong value or a false acknowledgement. Hence the one rule of this file: a connection is lent
-to one thread at a time, and after *any* exception, KeyboardInterrupt included, it is thrown away.
-"""
+"""HBase through its Thrift gateway (happybase), the original Thrift interface."""
 
 import logging
+import math
 import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from typing import Any, NoReturn
-from urllib.parse import parse_qs, urlsplit
 
-import happybase
+import happybase  # noqa: F401  # makes Hbase_thrift
 from Hbase_thrift import (  # made by happybase from its Hbase.thrift
     AlreadyExists,
     BatchMutation,
     ColumnDescriptor,
-    IllegalArgument,
     Mutation,
     TRowResult,
     TScan,
 )
 from Hbase_thrift import IOError as HBaseError
-from thriftpy2.protocol.cybin.cybin import ProtocolError
-from thriftpy2.protocol.exc import TProtocolException
-from thriftpy2.thrift import TApplicationException
-from thriftpy2.transport import TTransportException
 
 from ark.errors import ConfigError, InputDataError, ServiceDownError
 from ark.rows import COLUMN, Row
-from ark.stores import Cell, batches, check_rows, missing
+from ark.stores import Cell, UnclearError, batches, check_rows, missing
+from ark.stores.gateway import Broken, Gateway, Refused, is_broken, message_of
 from ark.stores.tables import Catalog, check_name
 
 logger = logging.getLogger(__name__)
 
 FAMILY = COLUMN.partition(b":")[0].decode()
-IDLE_SECONDS = 45.0
-"""A gateway closes a connection idle for 60 s (hbase.thrift.server.socket.read.timeout); before that, a new one."""
+FIRST_LOOK = 3.5
+"""Seconds for the look before the first media call, all of it: who hangs then is as good as away."""
 KEY_ONLY = b"FirstKeyOnlyFilter() AND KeyOnlyFilter()"
 MOST_ROWS = 5_000
 FIRST_ROWS = 500
 CHUNK_BYTES = 8 * 1024 * 1024
 """A scan asks for so many rows at once that their cells take about this much: the gateway holds a chunk in memory."""
 
-Broken = (TTransportException, TProtocolException, ProtocolError, OSError, EOFError)
-"""The stream ended, stalled or made no sense: nobody knows whether the call was done."""
-Refused = (HBaseError, IllegalArgument, TApplicationException)
-"""The gateway's complete answer is an error."""
-
 NO_TABLE = "TableNotFoundException"
 NO_FAMILY = "NoSuchColumnFamilyException"
 TOO_LARGE = "KeyValue size too large"
-
-
-class Gateway:
-    """Connections to one Thrift gateway, each lent to one thread at a time."""
-
-    def __init__(self, url: str, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
-        parts = urlsplit(url)
-        self.name = f"HBase at {parts.hostname}:{parts.port}"
-        options = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        self._address = {"host": parts.hostname, "port": parts.port, "timeout": max(1, int(timeout * 1000)), **options}
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._idle: list[tuple[happybase.Connection, float]] = []
-
-    @contextmanager
-    def client(self, *, fresh: bool = False) -> Iterator[Any]:
-        """Lends a Thrift client; `fresh` opens a new connection. Raises ServiceDownError if nobody answers."""
-        connection = None if fresh else self._rested()
-        connection = connection or self._connect()
-        try:
-            yield connection.client
-        except BaseException:
-            connection.close()
-            raise
-        with self._lock:
-            self._idle.append((connection, self._clock()))
-
-    def close(self) -> None:
-        """Close the connections that nobody uses; one that is lent is closed by a later call of this."""
-        with self._lock:
-            while self._idle:
-                self._idle.pop()[0].close()
-
-    def _rested(self) -> happybase.Connection | None:
-        """The connection given back last, unless the gateway may have closed it by now; then all of them are old."""
-        with self._lock:
-            if self._idle and self._clock() - self._idle[-1][1] < IDLE_SECONDS:
-                return self._idle.pop()[0]
-        self.close()
-        return None
-
-    def _connect(self) -> happybase.Connection:
-        connection = happybase.Connection(**self._address, autoconnect=False)
-        try:
-            connection.open()
-        except (TTransportException, OSError) as error:
-            raise ServiceDownError(
-                f"{self.name} does not answer: {_message(error)}; check hbase.url and the gateway"
-            ) from error
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+FOR_GOOD = "DoNotRetryIOException"
+"""What HBase says where trying again is of no use."""
 
 
 class HBaseStore:
@@ -123,10 +57,14 @@ class HBaseStore:
         self._batch_bytes = batch_bytes
 
     def check(self, table: str) -> None:
-        """Raise TableMissingError, or ConfigError for a table that is disabled or has no family `info`."""
-        if FAMILY not in self._families(table):
+        """Raise TableMissingError, or ConfigError for a table that is disabled or has no family `info`.
+
+        Raises ServiceDownError after FIRST_LOOK seconds at the latest, however long a call may take later on.
+        """
+        until = time.monotonic() + FIRST_LOOK
+        if FAMILY not in self._families(table, until):
             raise self._unfit(table, f"has no family {FAMILY}")
-        if not self._call(table, "isTableEnabled", table.encode()):
+        if not self._call(table, "isTableEnabled", table.encode(), until=until):
             raise ConfigError(f"table {table} in {self.name} is disabled: enable '{table}' in the HBase shell")
 
     def put(self, table: str, rows: Sequence[Row], timestamp: int) -> None:
@@ -142,12 +80,12 @@ class HBaseStore:
                 key = largest.key.decode(errors="replace")
                 raise InputDataError(f"{error}; the largest cell, row {key}, has {len(largest.value)} bytes") from error
             except ServiceDownError as error:
-                if isinstance(error.__cause__, HBaseError):  # said of a missing table too: this call tells them apart
-                    self._families(table)
+                if isinstance(error.__cause__, Refused) and not is_broken(error.__cause__):
+                    self._judge(table, some[0].key, error)
                 raise
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a call under way in another thread fails at once."""
         self._gateway.close()
 
     def tables(self) -> list[str]:
@@ -190,6 +128,16 @@ class HBaseStore:
                 for each in cells:
                     yield Cell(found.row, column, each.timestamp, each.value)
 
+    def read(self, table: str, keys: Sequence[bytes]) -> Iterator[Cell]:
+        """The newest cell of each row, asked for in pieces of about CHUNK_BYTES."""
+        name, start, most = check_name(table).encode(), 0, FIRST_ROWS
+        while some := keys[start : start + most]:
+            found = self._call(table, "getRowsWithColumns", name, some, [COLUMN], {})
+            for each in found:
+                cell = each.columns[COLUMN]
+                yield Cell(each.row, COLUMN, cell.timestamp, cell.value)
+            start, most = start + most, _next_size(found)
+
     def keys(self, table: str, start: bytes, stop: bytes, *, limit: int | None = None) -> Iterator[bytes]:
         """Row keys in order; the region server leaves the values out."""
         query = TScan(startRow=start, stopRow=stop or None, filterString=KEY_ONLY)
@@ -222,29 +170,48 @@ class HBaseStore:
             else:
                 return
 
-    def _families(self, table: str) -> set[str]:
+    def _judge(self, table: str, key: bytes, error: ServiceDownError) -> None:
+        """Raise what a refused put of rows, the one of `key` among them, means; nothing where the store is away.
+
+        A gateway that answers a row with an error, while it reads the table's layout and that very row, has trouble
+        with rows: for good (InputDataError) if it did not even ask HBase or HBase says so, else perhaps for a while.
+        Raises TableMissingError, which the gateway does not tell of a put.
+        """
+        self._families(table)
+        if not isinstance(error.__cause__, HBaseError):
+            raise InputDataError(f"{self.name} refuses a row of {table}: {error}") from error
+        try:
+            list(self.read(table, [key]))
+        except ServiceDownError:
+            return
+        if FOR_GOOD in message_of(error.__cause__):
+            raise InputDataError(f"{self.name} refuses a row of {table}: {error}") from error
+        raise UnclearError(str(error)) from error
+
+    def _families(self, table: str, until: float = math.inf) -> set[str]:
         """Names of the table's column families; raises TableMissingError."""
-        families = self._call(table, "getColumnDescriptors", check_name(table).encode())
+        families = self._call(table, "getColumnDescriptors", check_name(table).encode(), until=until)
         return {name.decode().rstrip(":") for name in families}
 
-    def _call(self, table: str, method: str, *args: object) -> Any:  # noqa: ANN401  # as many results as methods
+    def _call(self, table: str, method: str, *args: object, until: float = math.inf) -> Any:  # noqa: ANN401  # as many results as methods
+        """Ask, and once more on a fresh connection if the stream broke before `until`, which bounds both."""
         try:
-            return self._once(method, args, fresh=False)
+            return self._once(method, args, until, fresh=False)
         except (*Broken, *Refused) as error:
-            if not _is_broken(error):
+            if not is_broken(error) or time.monotonic() >= until:
                 self._fail(table, error)
         try:
-            return self._once(method, args, fresh=True)
+            return self._once(method, args, until, fresh=True)
         except (*Broken, *Refused) as error:
             self._fail(table, error)
 
-    def _once(self, method: str, args: Sequence[object], *, fresh: bool) -> Any:  # noqa: ANN401
-        with self._gateway.client(fresh=fresh) as client:
+    def _once(self, method: str, args: Sequence[object], until: float, *, fresh: bool) -> Any:  # noqa: ANN401
+        with self._gateway.client(fresh=fresh, timeout=until - time.monotonic()) as client:
             return getattr(client, method)(*args)
 
     def _fail(self, table: str, error: Exception) -> NoReturn:
         """Raise what an exception of the Thrift client means, in one line."""
-        where, said = self.name, _message(error).strip().partition("\n")[0][:300]
+        where, said = self.name, message_of(error).strip().partition("\n")[0][:300]
         unfit = _unfit_table(error)
         if unfit == NO_TABLE:
             raise missing(table, where, f", or paste `ark tables ddl {table}` into the HBase shell") from error
@@ -276,8 +243,7 @@ def _chunks(client: Any, table: bytes, query: TScan, limit: int | None) -> Gener
         while left and (chunk := client.scannerGetList(scanner, min(wanted, left))):
             yield chunk
             left -= len(chunk)
-            size = sum(len(cell.value) for found in chunk for cell in found.columns.values())
-            wanted = min(MOST_ROWS, 1 + CHUNK_BYTES * len(chunk) // (size + 1))
+            wanted = _next_size(chunk)
     except GeneratorExit:
         with suppress(*Broken, *Refused):  # courtesy: the gateway forgets a scanner by itself, only later
             client.scannerClose(scanner)
@@ -285,20 +251,13 @@ def _chunks(client: Any, table: bytes, query: TScan, limit: int | None) -> Gener
     client.scannerClose(scanner)
 
 
-def _is_broken(error: Exception) -> bool:
-    """Whether the stream is at fault; an answer without a result is an answer to another question."""
-    if isinstance(error, TApplicationException):
-        return bool(error.type == TApplicationException.MISSING_RESULT)
-    return isinstance(error, Broken)
+def _next_size(rows: Sequence[TRowResult]) -> int:
+    """How many rows of the size of these take about CHUNK_BYTES."""
+    size = sum(len(cell.value) for found in rows for cell in found.columns.values())
+    return min(MOST_ROWS, 1 + CHUNK_BYTES * len(rows) // (size + 1))
 
 
 def _unfit_table(error: Exception) -> str:
     """The Java exception that says what is wrong with the table itself, or nothing."""
-    message = _message(error) if isinstance(error, HBaseError) else ""
+    message = message_of(error) if isinstance(error, HBaseError) else ""
     return next((name for name in (NO_TABLE, NO_FAMILY) if name in message), "")
-
-
-def _message(error: Exception) -> str:
-    """What an exception says; HBase's own are bytes with a Java stack trace from the second line on."""
-    message = getattr(error, "message", None) or str(error) or type(error).__name__
-    return message.decode(errors="replace") if isinstance(message, bytes) else str(message)

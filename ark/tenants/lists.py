@@ -145,8 +145,8 @@ async def replace(directory: Directory, target: Target, *, dry_run: bool) -> Cha
     if dry_run:
         seen.append(await _contents(directory, target))
     else:
-        with directory.translated("MULTI of the agents"):
-            await directory.client.transaction(replacement, target.tenants_key, *(one.key for one in target.sets))
+        keys = (one.key for one in target.sets)
+        await directory.transaction(target.tenants_key, replacement, target.tenants_key, *keys)
     return compare(seen[0], target)
 
 

@@ -1,8 +1,11 @@
 """`ark run`, `ark exec`, `ark rerun`: run an interface, and print the one line that schedulers read."""
 
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 import click
+import msgspec
 
 from ark.clock import today
 from ark.errors import UsageError
@@ -11,6 +14,8 @@ from ark.settings import Settings
 from handlers.cli.telling import answer, say, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ark.ledger import Run
 
 
@@ -38,6 +43,9 @@ class Flags(TypedDict):
 @click.option("--all", "everything", is_flag=True, help="All accounts of the agent, where neither -a nor -k is given.")
 @click.option("--dry-run", is_flag=True, help="Show what would be called; calls no medium.")
 @click.option("--no-next", is_flag=True, help="Start no next jobs.")
+@click.option("--trigger-on-partial", is_flag=True, help="Start the next jobs also where some units have failed.")
+@click.option("--wait", is_flag=True, help="Wait for whoever works on the same job, instead of ending with 75.")
+@click.option("--verify", type=click.Choice(["read"]), help="read: read every batch back before it counts as stored.")
 @click.option("--restate", is_flag=True, help="Also each day before that the medium may still have changed.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: one JSON document for each day.")
 @click.option("--trigger-key", hidden=True, help="Set by the run that starts this one; the same key runs once.")
@@ -53,11 +61,14 @@ def run(
     accounts: tuple[str, ...],
     redis_key: str | None,
     output: str | None,
+    verify: str | None,
     trigger_key: str | None,
     *,
     everything: bool,
     dry_run: bool,
     no_next: bool,
+    trigger_on_partial: bool,
+    wait: bool,
     restate: bool,
     as_json: bool,
 ) -> int:
@@ -91,9 +102,11 @@ def run(
         return 0
     from handlers import launch
 
+    how = launch.How(follow=not no_next, on_partial=trigger_on_partial, wait=wait, read_back=verify == "read")
     if restate:
-        return _concluded(launch.restate(settings, name, job, tell, follow=not no_next))
-    return _concluded(launch.run(settings, name, job, tell, follow=not no_next, trigger_key=trigger_key))
+        return _watched(partial(launch.restate, settings, name, job, tell, how))
+    following = partial(launch.run, settings, name, job, tell, how, trigger_key=trigger_key)
+    return _watched(following, child=trigger_key is not None)
 
 
 def _show(settings: Settings, interface: str, job: Job, *, restate: bool, as_json: bool) -> None:
@@ -128,8 +141,20 @@ def exec_(command: str, shard: tuple[str, ...]) -> int:
 @click.argument("run_id", metavar="RUN")
 @click.option("--failed", is_flag=True, help="Only what failed; else also what was never begun.")
 @click.option("--no-next", is_flag=True, help="Start no next jobs.")
+@click.option("--trigger-on-partial", is_flag=True, help="Start the next jobs also where some units have failed.")
+@click.option("--wait", is_flag=True, help="Wait for whoever works on the same job, instead of ending with 75.")
+@click.option("--verify", type=click.Choice(["read"]), help="read: read every batch back before it counts as stored.")
 @click.pass_obj
-def rerun(settings: Settings, run_id: str, *, failed: bool, no_next: bool) -> int:
+def rerun(
+    settings: Settings,
+    run_id: str,
+    verify: str | None,
+    *,
+    failed: bool,
+    no_next: bool,
+    trigger_on_partial: bool,
+    wait: bool,
+) -> int:
     """Take up what is open of a run; rows get the timestamps that the run had.
 
     \b
@@ -137,7 +162,8 @@ def rerun(settings: Settings, run_id: str, *, failed: bool, no_next: bool) -> in
     """
     from handlers import launch
 
-    return _concluded(launch.rerun(settings, run_id, tell, only_failed=failed, follow=not no_next))
+    how = launch.How(follow=not no_next, on_partial=trigger_on_partial, wait=wait, read_back=verify == "read")
+    return _watched(partial(launch.rerun, settings, run_id, tell, how, only_failed=failed))
 
 
 def _job(settings: Settings, interface: str, argument: str | None, flags: Flags) -> Job:
@@ -162,9 +188,38 @@ def _check(job: Job, medium: str, by: str, *, everything: bool) -> None:
         )
 
 
-def _concluded(done: "Run") -> int:
-    """Print the result line, the last on stdout, and answer the exit code."""
+def _watched(work: "Callable[[], Run]", *, child: bool = False) -> int:
+    """Do the work, print its result line, the last on stdout, and answer its exit code.
+
+    Where it hangs after a signal or its deadline, the line tells what was known of it until then.
+    """
+    from handlers.stopping import AbandonedError, watch
+
+    printed = threading.Lock()
+
+    def concluded() -> int:
+        return _conclude(work(), printed)
+
+    try:
+        return watch.run(concluded, child=child)
+    except AbandonedError as abandoned:
+        if abandoned.known is None:
+            raise
+        say(f"ark: {abandoned}")
+        return _conclude(_left_behind(abandoned.known, abandoned.exit_code), printed)
+
+
+def _conclude(done: "Run", printed: threading.Lock) -> int:
     from ark.report import result_line
 
-    answer(result_line(done))
+    if printed.acquire(blocking=False):
+        answer(result_line(done))
     return done.exit_code or 0
+
+
+def _left_behind(known: "Run", code: int) -> "Run":
+    """A run that was left behind: one that has its result keeps it, what should have followed is to come."""
+    from ark.ledger import FINISHED
+
+    status = known.status if known.status in FINISHED else "stopped"
+    return msgspec.structs.replace(known, status=status, exit_code=code)

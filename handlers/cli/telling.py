@@ -35,6 +35,7 @@ def answer(text: str | bytes) -> None:
     """A line of the result, on stdout."""
     try:
         click.echo(text)
-    except BrokenPipeError:
-        # Whoever read our output has left: the work goes on all the same, and Python's own flush must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        # Whoever read our output has left, or its terminal has: the work goes on, and Python's own flush must not fail.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 import msgspec
@@ -18,7 +19,8 @@ from handlers.cli.telling import answer, say, tell
 if TYPE_CHECKING:
     from ark.ledger import Run
     from ark.tenants.judge import Agent
-    from ark.tenants.lists import Changes
+    from ark.tenants.lists import Changes, Scope
+    from ark.tenants.rules import Rules
     from handlers.tenants import Head, Launch, Outcome, Synced
 
 
@@ -58,24 +60,41 @@ def sync(
     """
     from ark.tenants.lists import Scope
     from ark.tenants.rules import load_rules
-    from handlers import tenants as module
     from handlers.registry import names
+    from handlers.stopping import watch
 
     day = _day(date)
     rules = load_rules(names())
     scope = Scope(tenant, _media(media, rules.platforms))
-    synced = module.sync(settings, rules, scope, say, dry_run=dry_run)
-    if not as_json:
+    how = _How(day, dry_run=dry_run, jobs=not no_jobs, follow=not no_next, as_json=as_json)
+    return watch.run(partial(_sync, settings, rules, scope, how))
+
+
+class _How(NamedTuple):
+    """What the flags say."""
+
+    day: dt.date
+    dry_run: bool
+    jobs: bool
+    follow: bool
+    as_json: bool
+
+
+def _sync(settings: Settings, rules: "Rules", scope: "Scope", how: _How) -> int:
+    from handlers import tenants as module
+
+    synced = module.sync(settings, rules, scope, say, dry_run=how.dry_run)
+    if not how.as_json:
         for line in _lines(synced.changes):
             answer(line)
-    _summarise(synced, dry_run=dry_run)
-    heads = [] if no_jobs else module.heads(rules, synced.changes)
-    if dry_run:
-        outcomes = _planned(heads, day)
+    _summarise(synced, dry_run=how.dry_run)
+    heads = module.heads(rules, synced.changes) if how.jobs else []
+    if how.dry_run:
+        outcomes = _planned(heads, how.day)
     else:
-        outcomes = list(module.start(settings, heads, day, _launch(follow=not no_next), say))
+        outcomes = list(module.start(settings, heads, how.day, _launch(follow=how.follow), say))
         _tell_unstarted(outcomes)
-    if as_json:
+    if how.as_json:
         answer(msgspec.json.encode(_document(synced, outcomes)))
     return module.conclude(synced.faults, outcomes)
 
@@ -101,7 +120,7 @@ def _launch(*, follow: bool) -> "Launch":
     from handlers import launch
 
     def launched(settings: Settings, interface: str, job: Job) -> "Run":
-        return launch.run(settings, interface, job, tell, follow=follow, more=True)
+        return launch.run(settings, interface, job, tell, launch.How(follow=follow), more=True)
 
     return launched
 

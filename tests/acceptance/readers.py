@@ -35,6 +35,11 @@ class Table:
             assert columns.keys() == {b"info:data"}
             yield key.decode(), Cell(timestamp, json.loads(value))
 
+    def raw(self) -> Iterator[tuple[str, bytes]]:
+        """Row key and all values of every row, as they are stored."""
+        for key, columns in self._table.scan():
+            yield key.decode(), b"".join(columns.values())
+
     def remove(self, keys: Iterable[str]) -> None:
         """Delete these rows."""
         with self._table.batch(batch_size=1000) as batch:

@@ -1,10 +1,22 @@
 """A wrong argument is told in one line, with the key or flag that is wrong, and nothing has been done."""
 
-from urllib.parse import quote
+import io
+import json
+import random
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
+from ark.clock import today
+from ark.errors import UsageError
+from ark.job import decode
+from handlers.cli.main import main
 from tests.acceptance.conftest import Ark
+from tests.unit.test_job import KEYS, SEED, SMALL, mutated
 
 GOOD = "{'agent_id': 1050262, 'tenant_alias': 'T100117', 'data_date': '2020-05-30', 'account_list': ['10058169']}"
 
@@ -56,3 +68,88 @@ def refused(ark: Ark, word: str, *words: str) -> None:
     assert len(said.err) < 1000
     assert word in said.err
     assert not (ark.home / "ledger.sqlite").exists()
+
+
+FUZZED = 10_000
+LONGEST = 0.1
+"""Seconds of the processor that one argument may take."""
+HOSTILE = [
+    *("", " ", "0", "-1", "1e400", "NaN", "None", "null", "true"),
+    *("[]", "{}", "'", '"', "\\", "%", "%zz", "%00", "%2525"),
+    *("--all", "-rf /", "; rm -rf /", "$(id)", "`id`", "| id"),
+    *("&& id", "\n2026 ERROR forged", "\r", "\t", "\x00", "\x1b[2J"),
+    *("../../etc/passwd", "/dev/full", "file:///etc/passwd"),
+    *("http://169.254.169.254/", "redis://127.0.0.1", "<img onerror=x>"),
+    *("' OR 1=1 --", "'); DROP TABLE x; --", "=cmd|' /C calc'!A0", "{{7*7}}"),
+    *("${7*7}", "%(x)s", "{0.__class__}", "%n%n%n"),
+    *("9" * 20, "9" * 5000, "9007199254740993", "18446744073709551616", "1.0"),
+    *("0x10", "1_000", "\u0661\u0662", "\uff11"),
+    *("a|b", "|", "a" * 5000, "\u202e", "\u200b", "\ufeff"),
+    *("\ud800", "\U0001f600", "\xff", "\u3000", "e\u0301", "\x85"),
+    *("2020-02-30", "9999-99-99", "2999-01-01", "20200230", "0000-00-00"),
+    *("[" * 300, "-" * 20_000, "+0" * 20_000, "(" * 500),
+    *("b'x'", "f'{1}'", "1+2j", "{1, 2}", "lambda: 0", "x for x in ()"),
+    *("*x", "**x", "1 if 1 else 0", "a.b", "a()", "yield"),
+    *("__import__('os').system('touch CANARY')", "exec(\"open('CANARY','w')\")"),
+    *("open('CANARY','w')", "().__class__"),
+]
+"""What people, shells, spreadsheets and attackers put where a value belongs."""
+
+
+def fuzzed(chance: random.Random, canary: Path) -> Iterator[str]:
+    """Arguments without end: one in two is a seed's, changed here and there; one in two has hostile texts as values."""
+    hostile = [each.replace("CANARY", str(canary)) for each in HOSTILE]
+    encodings = [str, quote_surrogates, quote_plus_surrogates]
+    while True:
+        yield mutated(chance.choice(SEED), chance)
+        key, value = chance.choice(KEYS), chance.choice(hostile)
+        given = {**SMALL, key: value}
+        bare = repr(given).replace(repr(value), value)
+        forms = [json.dumps(given), repr(given | {key: [value]}), bare, value]
+        yield chance.choice(encodings)(chance.choice(forms))
+
+
+def quote_surrogates(text: str) -> str:
+    return quote(text, errors="surrogatepass")
+
+
+def quote_plus_surrogates(text: str) -> str:
+    return quote_plus(text, errors="surrogatepass")
+
+
+def through_the_door(text: str) -> int:
+    """The exit code of `ark args decode`; what it says is one line, or the job as JSON."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+        main(["args", "decode", "--", text])
+    assert "a bug of Ark" not in err.getvalue()
+    assert len(err.getvalue().splitlines()) == 1 if end.value.code else json.loads(out.getvalue()), text
+    return int(end.value.code or 0)
+
+
+def decoded(text: str) -> int:
+    """The same without the way to the decoder and back, which is long."""
+    try:
+        decode(text, today())
+    except UsageError as error:
+        return error.exit_code if str(error).isprintable() else -1
+    return 0
+
+
+def test_ten_thousand_fuzzed_arguments(ark: Ark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is taken or refused in one line: no other error, no hang, no code that runs. One in ten is a command."""
+    for name, value in ark.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    codes = {0: 0, UsageError.exit_code: 0}
+    arguments = fuzzed(random.Random(20200530), tmp_path / "canary")
+    for number, text in zip(range(FUZZED), arguments, strict=False):
+        began = time.thread_time()
+        code = decoded(text)
+        seconds = time.thread_time() - began
+        codes[code] += 1
+        assert seconds < LONGEST, f"{seconds} s for {text[:200]!r}"
+        assert number % 10 or through_the_door(text) == code, text
+    assert min(codes.values()) > FUZZED / 100
+    assert list(tmp_path.iterdir()) == []
+    assert not (ark.home / "log" / "crash.log").exists()

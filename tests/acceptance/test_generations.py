@@ -106,7 +106,7 @@ def test_what_follows_is_started_once_though_the_run_died_before_it(world, monke
             run = world.run("jrtt.child_agents", follow=True)
         assert started(world) == {("jrtt.child_agents", AGENT): 1}
         for _ in range(2):
-            launch.rerun(world.settings, run.run_id, world.ended, only_failed=False, follow=True)
+            launch.rerun(world.settings, run.run_id, world.ended, launch.How(), only_failed=False)
     assert started(world) == whole_chain()
 
 

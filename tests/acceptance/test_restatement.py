@@ -221,7 +221,8 @@ def test_provisional_runs_are_listed_until_a_final_one_is_done(world, clock):
         assert failed.exit_code == 3
         assert listed(world) == [second.run_id, first.run_id]
         medium.script = lambda _: None
-        assert launch.rerun(world.settings, failed.run_id, world.ended, only_failed=False, follow=False).exit_code == 0
+        alone = launch.How(follow=False)
+        assert launch.rerun(world.settings, failed.run_id, world.ended, alone, only_failed=False).exit_code == 0
     assert listed(world) == []
 
 

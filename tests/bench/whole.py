@@ -21,7 +21,7 @@ def main(interface, output, rows):
     settings = load(os.environ)
     job, _ = from_flags(agent=AGENT, redis_key=ACCOUNTS_KEY, output=output, interface=interface, today=today())
     with meter.run():
-        run = launch.run(settings, interface, job, lambda _: None, follow=False)
+        run = launch.run(settings, interface, job, lambda _: None, launch.How(follow=False))
     if (run.status, run.rows) != ("done", rows):
         sys.exit(f"the run is {run.status} with {run.rows} rows, expected {rows}: {run.error}")
 

@@ -546,6 +546,20 @@ async def test_a_transaction_whose_answer_was_lost_may_run_again(directory, key)
 
 
 @scenario
+async def test_a_transaction_that_is_always_disturbed_ends(directory, key):
+    async def disturbed(pipe):
+        await directory.client.zadd(key, {"1": 1, "2": 2}, incr=False, ch=True)
+        await directory.client.zincrby(key, 1, "1")
+        pipe.multi()
+        pipe.zcard(key)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ark.accounts.directory.PATIENCE", 0.3)
+        with pytest.raises(ServiceDownError, match=f"has not done MULTI {key} in 0.3 s"):
+            await directory.transaction(key, disturbed, key)
+
+
+@scenario
 async def test_a_list_may_be_dropped(directory, key):
     before = set(await directory.client.keys("ark:tmp:*"))
     await directory.client.zadd(key, members(1, 5))

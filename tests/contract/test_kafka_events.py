@@ -1,17 +1,16 @@
 """The event log against a real broker, and against one that is away: no record is lost, none waits for anybody."""
 
-import contextlib
 import json
 import socket
 import threading
 from collections.abc import Iterator
 
-import kafka.client_async
 import pytest
 from kafka import KafkaConsumer
 
 from ark.observers.events import LogType, Subject, record
 from ark.observers.kafka_events import RETRY, KafkaEvents, connect
+from tests.proxy import Proxy, ResetPeer, before_kafka
 
 pytestmark = pytest.mark.services
 
@@ -37,65 +36,16 @@ SEED_KEYS = {
 }
 
 
-class Proxy:
-    """Passes bytes to the broker until it is cut; then it closes what is open and refuses what comes."""
-
-    def __init__(self, target):
-        self.target = target
-        self.listener = None
-        self.open = []
-        self.lock = threading.Lock()
-        self.port = free_port()
-        self.restore()
-
-    def restore(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
-
-    def cut(self):
-        with self.lock:
-            for end in [self.listener, *self.open]:
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-                end.close()
-            self.open.clear()
-
-    def _accept(self, listener):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                broker = socket.create_connection(self.target)
-                with self.lock:
-                    self.open += [client, broker]
-                for ends in ((client, broker), (broker, client)):
-                    threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
-
-    @staticmethod
-    def _pass_on(source, sink):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
 
 @pytest.fixture
-def proxy(services, monkeypatch) -> Iterator[Proxy]:
-    """All of kafka-python's connections in this test go through it, also those to advertised addresses."""
-    host, port = services.kafka_url.split(":")
-    proxy = Proxy((host, int(port)))
-    real = kafka.client_async.BrokerConnection
-
-    def through(host, _port, afi, **configs):
-        return real(host, proxy.port, afi, **configs)
-
-    monkeypatch.setattr(kafka.client_async, "BrokerConnection", through)
-    yield proxy
-    proxy.cut()
+def proxy(services) -> Iterator[Proxy]:
+    """Before the broker, also for those who ask it where it is."""
+    with before_kafka(services.kafka_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -173,30 +123,32 @@ def test_a_host_that_does_not_exist_is_a_broker_that_is_away(topic, tmp_path):
 
 
 def test_a_broker_that_goes_away_just_before_the_end_costs_no_record(services, proxy, topic, tmp_path):
-    events = KafkaEvents(services.kafka_url, topic, tmp_path / "spill.jsonl")
+    events = KafkaEvents(f"127.0.0.1:{proxy.port}", topic, tmp_path / "spill.jsonl")
     emit(events, "before")
     assert len(received(services.kafka_url, topic, 1)) == 1
-    proxy.cut()
+    away = ResetPeer()
+    proxy.add(away)
     emit(events, *map(str, range(100)))
     undelivered = events.close()
     assert undelivered == 100
     assert sorted(spilled(tmp_path / "spill.jsonl"), key=int) == [str(number) for number in range(100)]
-    proxy.restore()
+    proxy.remove(away)
     assert [event["log_content"] for _, event in received(services.kafka_url, topic, 1)] == ["before"]
 
 
 def test_a_broker_that_was_away_for_a_while_is_used_again(services, proxy, topic, tmp_path):
     now = [0.0]
     spill = tmp_path / "spill.jsonl"
-    events = KafkaEvents(services.kafka_url, topic, spill, clock=lambda: now[0])
+    events = KafkaEvents(f"127.0.0.1:{proxy.port}", topic, spill, clock=lambda: now[0])
     emit(events, "before")
     assert len(received(services.kafka_url, topic, 1)) == 1
-    proxy.cut()
+    away = ResetPeer()
+    proxy.add(away)
     emit(events, "during")
     wait_until(lambda: spilled(spill) == ["during"])
     emit(events, "soon after")
     wait_until(lambda: spilled(spill) == ["during", "soon after"])
-    proxy.restore()
+    proxy.remove(away)
     now[0] = RETRY + 1
     emit(events, "after")
     assert events.close() == 2

@@ -22,6 +22,7 @@ from ark.ledger import (
     AlreadyRunError,
     Figures,
     NewRun,
+    NextJob,
     Trigger,
     UnitKey,
     UnitResult,
@@ -43,34 +44,6 @@ class Clock:
 
     def __call__(self):
         return self.seconds
-
-
-def create_database(url, name):
-    """An empty database on the server of `url`; its own URL."""
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return sa.make_url(url).set(database=name).render_as_string(hide_password=False)
-
-
-def drop_database(url):
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {engine.url.database}")
-    engine.dispose()
-
-
-@pytest.fixture
-def mariadb(services, unique):
-    url = create_database(services.mariadb_url, unique("ledger"))
-    yield url
-    drop_database(url)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.services)])
-def url(request):
-    return "" if request.param == "sqlite" else request.getfixturevalue("mariadb")
 
 
 @pytest.fixture
@@ -314,11 +287,42 @@ def test_next_jobs_are_kept_with_the_result_and_sent_once(ledger, opened):
     jobs = [Trigger("r/a", "gdt.a", "%7B%7D"), Trigger("r/b", "gdt.b", "{'accounts': '余额'}")]
     run = finished(ledger, [verified(key) for key in keys(1)], next_jobs=jobs)
     assert run.next == ["gdt.a", "gdt.b"]
-    assert sorted(opened().pending_triggers(run.run_id)) == jobs
+    assert opened().next_jobs(run.run_id) == [NextJob(job, sent=False, run=None) for job in jobs]
     ledger.mark_sent("r/a")
-    ledger.mark_sent("r/a")
+    ledger.reopen(run.run_id)
     ledger.finish(run.run_id, "done", 0, 1.0, 0, jobs)
-    assert ledger.pending_triggers(run.run_id) == jobs[1:]
+    assert [(each.trigger, each.sent) for each in ledger.next_jobs(run.run_id)] == [(jobs[0], True), (jobs[1], False)]
+
+
+def test_a_next_job_is_open_until_it_is_done_with_all_that_follows_it(ledger):
+    def ended_as(status, key, *next_jobs):
+        run_id = planned(ledger, keys(1), NEW._replace(trigger_key=key, agent_id=key))
+        ledger.settle(run_id, [verified(keys(1)[0])])
+        ledger.finish(run_id, status, 0, 1.0, 0, next_jobs)
+        ledger.mark_sent(key)
+        return run_id
+
+    top = finished(ledger, [verified(keys(1)[0])], next_jobs=[Trigger("a", "gdt.a", "{}"), Trigger("b", "gdt.b", "{}")])
+    assert ledger.pending(top.run_id) == 2
+    ended_as("done", "a")
+    assert ledger.pending(top.run_id) == 1
+    below = ended_as("done", "b", Trigger("c", "gdt.c", "{}"))
+    assert (ledger.pending(top.run_id), ledger.pending(below)) == (1, 1)
+    last = ended_as("partial", "c")
+    assert (ledger.pending(top.run_id), ledger.pending(below), ledger.pending(last)) == (1, 1, 0)
+    ledger.reopen(last)
+    ledger.finish(last, "done", 0, 1.0, 0)
+    assert (ledger.pending(top.run_id), ledger.pending(below)) == (0, 0)
+
+
+def test_intents_that_a_later_result_does_not_want_go_unless_they_were_sent(ledger):
+    jobs = [Trigger("r/a:partial", "gdt.a", "{}"), Trigger("r/b:partial", "gdt.b", "{}")]
+    run = finished(ledger, [verified(key) for key in keys(1)], next_jobs=jobs)
+    ledger.mark_sent("r/a:partial")
+    ledger.reopen(run.run_id)
+    whole = [Trigger("r/a", "gdt.a", "{}"), Trigger("r/b", "gdt.b", "{}")]
+    ledger.finish(run.run_id, "done", 0, 1.0, 0, whole)
+    assert [each.trigger for each in ledger.next_jobs(run.run_id) if not each.sent] == whole
 
 
 def test_result_and_next_jobs_are_one_transaction(ledger):
@@ -326,7 +330,7 @@ def test_result_and_next_jobs_are_one_transaction(ledger):
     with pytest.raises(sa.exc.IntegrityError):
         ledger.finish(run_id, "done", 0, 1.0, 0, [Trigger("r/a", "gdt.a", "{}"), Trigger("r/b", None, "{}")])
     assert ledger.run(run_id).status == "running"
-    assert ledger.pending_triggers(run_id) == []
+    assert ledger.next_jobs(run_id) == []
 
 
 EARLY = NEW._replace(provisional=True, store="embedded:/home", job='{"account_list":[],"output":"HBASE"}')
@@ -452,16 +456,19 @@ ledger = open_ledger(load({"ARK_HOME": sys.argv[1], "ARK_LEDGER_URL": sys.argv[2
 PLANNER = (
     WORKER
     + """
-run_id = sys.argv[3]
+from datetime import date
+from ark.ledger import NewRun
+day = date(2020, 5, 30)
+run_id = ledger.begin(NewRun("gdt.funds", "funds", "gdt", "T1", sys.argv[3], day, "{}", "HBASE")).run_id
 for start in range(0, 10_000, 500):
     ledger.plan(run_id, [UnitKey("1", f"{number:09}", "") for number in range(start, start + 500)])
-ledger.freeze(run_id)
+print(ledger.freeze(run_id))
 """
 )
 SETTLER = (
     WORKER
     + """
-run_id, after, pages = sys.argv[3], None, 0
+run_id, after, pages = ledger.reopen(sys.argv[3]).run_id, None, 0
 while page := ledger.open_units(run_id, after, 100):
     ledger.settle(run_id, [UnitResult(key, "verified", rows=1) for key in page])
     after, pages = page[-1], pages + 1
@@ -499,16 +506,16 @@ def test_many_processes_create_the_ledger_at_once(ark_home, url, opened):
 
 
 def test_two_processes_plan_different_runs_at_once(ledger, ark_home, url):
-    runs = [ledger.begin(NEW).run_id for _ in range(2)]
     with ExitStack() as stack:
-        children = [stack.enter_context(process(PLANNER, ark_home, url, run_id)) for run_id in runs]
-        assert [child.communicate(timeout=60)[1] for child in children] == ["", ""]
-    assert [ledger.run(run_id).planned for run_id in runs] == [10_000, 10_000]
+        children = [stack.enter_context(process(PLANNER, ark_home, url, agent)) for agent in ("1", "2")]
+        assert [child.communicate(timeout=60) for child in children] == [("10000\n", "")] * 2
+    assert sorted((run.agent_id, run.planned) for run in ledger.runs()) == [("1", 10_000), ("2", 10_000)]
 
 
 @pytest.mark.parametrize("pages", [1, 7, 20])
 def test_a_killed_process_leaves_whole_transactions(ledger, opened, ark_home, url, pages):
     run_id = planned(ledger, keys(5_000))
+    ledger.finish(run_id, "stopped", 143, 1.0, 0)
     with process(SETTLER, ark_home, url, run_id) as child:
         for _ in range(pages):
             settled = int(child.stdout.readline())
@@ -531,7 +538,7 @@ def test_another_schema_version_is_refused(ledger, ark_home, url):
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE api_result_schema SET version = 99")
     engine.dispose()
-    with pytest.raises(ConfigError, match=r"schema version 99, this Ark needs version 2: .*ARK_LEDGER_URL"):
+    with pytest.raises(ConfigError, match=r"schema version 99, this Ark needs version 3: .*ARK_LEDGER_URL"):
         open_ledger(settings(ark_home, url))
 
 
@@ -560,6 +567,7 @@ def test_a_full_disk_fails_and_leaves_what_was_whole(ark_home, monkeypatch):
         ledger.plan(run.run_id, keys(100))
     monkeypatch.setattr(database, "PRAGMAS", (*database.PRAGMAS, "PRAGMA max_page_count=40"))
     with closing(open_ledger(settings(ark_home))) as ledger:
+        ledger.reopen(run.run_id)
         with pytest.raises(LocalDiskError, match=r"ledger\.sqlite cannot be used \(.*full.*\): see free space"):
             ledger.plan(run.run_id, keys(100_000))
         assert ledger.freeze(run.run_id) == 100

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import NamedTuple
@@ -11,11 +11,13 @@ import pytest
 
 from ark.errors import InputDataError, TableMissingError, UsageError
 from ark.rows import Row
-from ark.stores import Cell, Store
+from ark.stores import Cell, RowsRefusedError, Store
 from ark.stores.embedded import EmbeddedStore
 from ark.stores.hbase import HBaseStore
 from ark.stores.ranges import prefixed, select
+from ark.stores.read_back import ReadBack
 from ark.stores.tables import Catalog
+from tests.writing import write
 
 LAYOUT = {"families": ["info", "col"], "compression": "SNAPPY", "versions": 1, "splits": []}
 
@@ -144,6 +146,57 @@ def test_a_replay_changes_nothing(backend: Backend, mine: bytes) -> None:
     assert read(backend.store, backend.versioned, mine, 3) == [(row.key, 5, row.value) for row in put]
 
 
+def test_rows_are_read_by_their_keys(backend: Backend, mine: bytes) -> None:
+    put = rows(mine, 2500, size=300)
+    backend.store.put(backend.table, put, 5)
+    backend.store.put(backend.table, put[:3], 6)
+    asked = [row.key for row in reversed(put)] + [mine + b"nobody", mine + b"0000"]
+    random.Random(7).shuffle(asked)
+    newer = {row.key for row in put[:3]}
+    held = {row.key: Cell(row.key, b"info:data", 6 if row.key in newer else 5, row.value) for row in put}
+    assert list(backend.store.read(backend.table, asked)) == [held[key] for key in asked if key in held]
+    assert list(backend.store.read(backend.table, [])) == []
+    assert list(backend.store.read(backend.table, [mine])) == []
+
+
+def test_of_many_versions_the_newest_is_read(backend: Backend, mine: bytes) -> None:
+    for timestamp in (7, 9, 8):
+        backend.store.put(backend.versioned, [Row(mine, b"%d" % timestamp)], timestamp)
+    assert list(backend.store.read(backend.versioned, [mine])) == [Cell(mine, b"info:data", 9, b"9")]
+
+
+def test_what_was_put_is_read_back(backend: Backend, mine: bytes) -> None:
+    odd = [Row(mine + value + b"k", value) for value in (b"", b"\x00", bytes(range(256)), "中文|\n".encode())]
+    put = rows(mine, 1200) + odd
+    backend.store.put(backend.table, put[:2], 6)  # a newer run has been there
+    ReadBack(backend.store).put(backend.table, put, 5)
+    ReadBack(backend.store).put(backend.table, put, 5)
+    assert list(backend.store.keys(backend.table, *prefixed(mine))) == sorted(row.key for row in put)
+
+
+def test_what_is_not_there_as_it_was_put_is_named(backend: Backend, mine: bytes) -> None:
+    good, *others = put = rows(mine, 4)
+
+    class Careless:
+        """Acknowledges rows that it loses, changes or leaves as they were."""
+
+        writers, check, close, read = 1, None, None, backend.store.read
+
+        def put(self, table: str, _rows: Sequence[Row], timestamp: int) -> None:
+            _, changed, old = others
+            backend.store.put(table, [good, Row(changed.key, b"other")], timestamp)
+            backend.store.put(table, [old], timestamp - 1)
+
+    with pytest.raises(RowsRefusedError) as caught:
+        ReadBack(Careless()).put(backend.table, put, 5)
+    lost, changed, old = (row.key for row in others)
+    assert caught.value.reasons == {
+        lost: f"read back: row {lost.decode()} is missing",
+        changed: f"read back: row {changed.decode()} holds 5 other bytes than the 34 that were acknowledged",
+        old: f"read back: row {old.decode()} holds an older cell, of 4, although 5 was acknowledged",
+    }
+
+
 def test_nothing_is_put_by_an_empty_batch(backend: Backend, mine: bytes) -> None:
     backend.store.put(backend.table, [], 5)
     assert read(backend.store, backend.table, mine) == []
@@ -165,6 +218,7 @@ def test_a_missing_table_is_an_error_and_never_empty(backend: Backend) -> None:
         lambda: list(store.scan("nowhere", b"", b"")),
         lambda: list(store.scan("nowhere", b"b", b"a")),
         lambda: list(store.keys("nowhere", b"", b"")),
+        lambda: list(store.read("nowhere", [b"a"])),
     ):
         with pytest.raises(TableMissingError, match=r"^table nowhere does not exist in .*`ark tables create nowhere`"):
             attempt()
@@ -180,6 +234,7 @@ def test_a_name_that_no_table_can_have_is_refused(backend: Backend, name: str) -
         lambda: store.put(name, [Row(b"a", b"b")], 5),
         lambda: list(store.scan(name, b"", b"")),
         lambda: list(store.keys(name, b"", b"")),
+        lambda: list(store.read(name, [b"a"])),
     ):
         with pytest.raises(UsageError, match="cannot be a table"):
             attempt()
@@ -267,3 +322,18 @@ def test_a_date_is_found_under_every_salt(backend: Backend, unique: Callable[[st
     finally:
         if isinstance(backend.store, HBaseStore):
             drop(backend.store, table)
+
+
+def test_rows_that_are_refused_fail_their_units_and_the_others_are_stored(backend: Backend, mine: bytes) -> None:
+    put = rows(mine, 60)
+    put[7] = Row(mine + b"large", b"x" * (10 << 20))
+    put[30] = Row(b"k" * 32_768, b"{}")
+    put[31] = Row(b"", b"{}")
+    stored, rejected = write(backend.store, backend.table, put)
+    assert stored == set(range(60)) - {7, 30, 31}
+    assert rejected.keys() == {7, 30, 31}
+    assert (mine + b"large").decode() in rejected[7]
+    assert "row key of 32768 bytes" in rejected[30]
+    assert "row key of 0 bytes" in rejected[31]
+    held = [row.key for number, row in enumerate(put) if number in stored]
+    assert list(backend.store.keys(backend.table, *prefixed(mine))) == held

@@ -23,7 +23,7 @@ from ark.tenants.rules import load_rules
 from ark.tenants.views import AgentRow, TenantRow, Views, read
 from handlers.registry import names
 from handlers.tenants import sync
-from tests.proxy import Proxy
+from tests.proxy import LimitData, Proxy, ResetPeer, Way
 
 RULES = load_rules(names())
 EVERYTHING = Scope(None, ("gdt", "jrtt", "wx"))
@@ -423,11 +423,11 @@ def test_a_connection_that_breaks_at_any_byte_leaves_nothing_or_all(services, mo
 
     monkeypatch.setattr(lists, "_contents", observed)
     with redis_client(url) as client:
-        for cut, positions in (("cut_up", range(1, 1900, 37)), ("cut_down", range(1, 700, 7))):
+        for way, positions in ((Way.UP, range(1, 1900, 37)), (Way.DOWN, range(1, 700, 7))):
             for position in positions:
                 client.flushdb()
                 with Proxy(address.hostname, address.port) as proxy:
-                    setattr(proxy, cut, position)
+                    proxy.add(LimitData(position, way))
                     changes = replaced(through(proxy, url), ROWS, BOTH)
                 assert stored(client) == STORED
                 assert len(changes.added) == 6
@@ -443,23 +443,22 @@ def test_a_redis_that_goes_away_in_between_leaves_nothing_or_all(services):
         for position in range(200, 3000, 400):
             client.flushdb()
             with Proxy(address.hostname, address.port) as proxy:
-                gone = threading.Thread(target=close_at, args=(proxy, position), daemon=True)
+                over = threading.Event()
+                gone = threading.Thread(target=reset_at, args=(proxy, position, over), daemon=True)
                 gone.start()
                 with suppress(ServiceDownError):
                     replaced(through(proxy, url), ROWS, BOTH)
-                proxy.open = False
+                over.set()
                 gone.join()
             assert stored(client) in ({}, STORED)
         client.flushdb()
 
 
-def close_at(proxy, position):
+def reset_at(proxy, position, over):
     """Once so many bytes were sent: no connection any more."""
-    end = time.monotonic() + 5
-    while len(proxy.sent) < position and proxy.open and time.monotonic() < end:
+    while len(proxy.sent) < position and not over.is_set():
         time.sleep(0.0005)
-    proxy.open = False
-    proxy.drop()
+    proxy.add(ResetPeer())
 
 
 @pytest.mark.services

@@ -26,7 +26,7 @@ from ark.settings import load
 from handlers.refresh import refresher
 from tests.conftest import CHECKOUT
 from tests.contract.renewing import AGENT, LONG, OTHER, RESET, Medium, Stage, moment
-from tests.proxy import Proxy
+from tests.proxy import Latency, Proxy, Timeout, Way
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_two_processes_at_once_ask_the_medium_once(stage, process):
 @over_tcp
 def test_killed_between_the_answer_and_redis(stage, process):
     with between(stage) as (proxy, url):
-        stage.medium.answering = proxy.calm.clear
+        stage.medium.answering = lambda: proxy.add(Timeout())
         child = process(ARK_REDIS_URL=url)
         wait_for(lambda: stage.spooled == ["access-1"])
         child.send_signal(signal.SIGKILL)
@@ -248,12 +248,12 @@ def test_killed_between_the_answer_and_redis(stage, process):
 @over_tcp
 def test_killed_between_redis_and_the_end(stage, process):
     with between(stage) as (proxy, url):
-        stage.medium.answering = lambda: setattr(proxy, "delay", 3)
+        stage.medium.answering = lambda: proxy.add(Latency(3, Way.DOWN))
         child = process(ARK_REDIS_URL=url)
         wait_for(lambda: stage.stored() == (["access-1"], ["refresh-1"]))
         child.send_signal(signal.SIGKILL)
         ended(child)
-        proxy.delay = 0
+        stage.medium.answering = lambda: None
     assert stage.spooled == ["access-1"]
     stage.renew("access-0", patience=LONG)
     assert stage.medium.asked == ["refresh-0"]

@@ -23,6 +23,7 @@ PACKAGES = {
     "javac": "default-jdk-headless",
     "mvn": "maven",
     "ensurepip": "python3-venv",
+    "strace": "strace",
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = "#!/bin/sh\n# bin/services installs without starting anything\nexit 101\n"

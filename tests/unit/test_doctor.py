@@ -159,3 +159,9 @@ def test_settings_as_json_hide_secrets():
     assert document["sentry.dsn"]["value"] == "***"
     assert document["http.total"]["value"] == 30.0
     assert "s3cr3t" not in result.stdout
+
+
+def test_a_dsn_that_is_none_is_told(ark_home):
+    (found,) = examine(load({"ARK_HOME": str(ark_home), "ARK_SENTRY_DSN": "garbage"}), {"sentry": doctor._sentry})
+    assert not found.ok
+    assert "sentry.dsn is no DSN" in found.text

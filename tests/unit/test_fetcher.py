@@ -3,14 +3,18 @@
 import asyncio
 import itertools
 import json
+import time
 from collections import Counter
 from datetime import date
+from email.utils import formatdate
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
+from ark.circuit import Circuit
 from ark.errors import LaterError, ServiceDownError, TokenError, TransportError
-from ark.http import Reply
+from ark.http import ExhaustedError, Reply
 from ark.ledger import UnitKey
 from ark.quota import WindowGate
 from ark.settings import load as settings
@@ -25,6 +29,7 @@ from tests.virtual_time import run
 
 DAY = date(2020, 5, 30)
 LATENCY = 0.1
+PATIENCE = 120
 GOOD = {"code": 0, "data": {"list": [{"fund_type": "FUND_TYPE_CASH"}]}}
 
 
@@ -104,7 +109,8 @@ async def fetch(
         while chunk := list(itertools.islice(tasks, 100)):
             yield chunk
 
-    queue, outcomes = TaskQueue(chunks()), Outcomes(Sink())
+    circuit = Circuit(workers, PATIENCE)
+    queue, outcomes = TaskQueue(chunks(), circuit), Outcomes(Sink())
 
     async def take(task, rows):
         outcomes.stored(task, len(rows))
@@ -121,6 +127,7 @@ async def fetch(
         3,
         queue=queue,
         http=http,
+        circuit=circuit,
         gate=lambda: WindowGate(60),
         tokens=tokens,
         reader=RecordReader(interface, "T1", DAY, 1),
@@ -308,14 +315,119 @@ def test_a_medium_that_is_gone_stops_the_run_early():
     assert sum(http.calls.values()) < 100
 
 
-def test_an_outage_of_seconds_is_sat_out():
-    def away(_account, _token, _call):
-        gone = 1003 < asyncio.get_running_loop().time() < 1003.4
-        return TransportError("ConnectionRefusedError") if gone else GOOD
+def test_a_medium_that_never_answers_costs_no_unit_even_where_there_is_only_one():
+    result, http = outcome(lambda *_: TransportError("ConnectionRefusedError"), accounts=1, workers=50)
+    assert isinstance(result.stopped_by[0], ServiceDownError)
+    assert not result.units
+    assert http.calls["0"] == 4  # three tries and a probe
 
-    result, _ = outcome(away, accounts=1000, workers=10)
+
+SILENCES = {"no connection": TransportError("ConnectionRefusedError"), "a storm of 503": (503, "<html>")}
+
+
+@pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 3), (10, 0.4), (50, 15), (50, 60), (50, 110)])
+def test_an_outage_in_mid_run_is_sat_out_at_a_tenth_of_the_cost(workers, seconds, silence):
+    answered = []
+
+    def away(_account, _token, _call):
+        now = asyncio.get_running_loop().time()
+        if 1001 < now < 1001 + seconds:
+            return silence
+        answered.append(now)
+        return GOOD
+
+    result, http = outcome(away, accounts=1000, workers=workers)
     assert result.states() == {"verified": 1000}
     assert not result.stopped_by
+    assert sum(http.calls.values()) <= 1100
+    assert sum(1001 + seconds < at < 1011 + seconds for at in answered) >= min(9 / LATENCY * workers / 2, 400)
+
+
+def test_an_outage_beyond_the_patience_ends_the_run_and_fails_nobody():
+    def away(_account, _token, _call):
+        return GOOD if asyncio.get_running_loop().time() < 1001 else TransportError("ConnectionRefusedError")
+
+    result, http = outcome(away, accounts=3000, workers=50)
+    assert isinstance(result.stopped_by[0], ServiceDownError)
+    assert "the last: ConnectionRefusedError" in str(result.stopped_by[0])
+    assert set(result.states()) == {"verified"}
+    assert PATIENCE <= result.seconds < PATIENCE + 10
+    assert sum(http.calls.values()) < len(result.units) + 100
+
+
+@pytest.mark.parametrize("hung", [range(50), range(0, 500, 10), range(450, 490), range(300, 500)])
+def test_calls_that_hang_for_ever_keep_their_slots_only_for_a_while(hung):
+    """Each hangs as long as http.read lets it; the others go on, and what hangs is told in the end."""
+    answered = []
+
+    class HangingHttp(ScriptedHttp):
+        async def send(self, request, on_headers):
+            account = int(parse_qs(urlsplit(request.url).query)["account_id"][0])
+            if account in hung:
+                self.calls[str(account)] += 1
+                await asyncio.sleep(15)
+                raise TransportError("timed out")
+            reply = await super().send(request, on_headers)
+            answered.append(asyncio.get_running_loop().time())
+            return reply
+
+    result = run(fetch(500, HangingHttp(lambda *_: GOOD), ScriptedTokens("token-one"), 50))
+    assert result.states() == {"verified": 500 - len(hung), "failed": len(hung)}
+    assert max(later - earlier for earlier, later in itertools.pairwise([1000.0, *answered])) <= 35
+    assert all("timed out (after" in unit.reason for unit in result.units.values() if unit.state == "failed")
+
+
+@pytest.mark.parametrize("share", [3, 20])
+def test_a_medium_that_staggers_is_not_pushed_over(share):
+    """One call in `share` has no answer: what exceeds the budget waits, and fails only when nothing else is left."""
+    calls = itertools.count()
+    result, http = outcome(lambda *_: (503, "") if next(calls) % share == 0 else GOOD, accounts=2000, workers=50)
+    states = result.states()
+    assert sum(http.calls.values()) <= 2200
+    assert (states["verified"] >= 1990) == (share == 20)
+    given_up = [unit.reason for unit in result.units.values() if unit.state == "failed"]
+    assert all("HTTP 503 (after " in reason for reason in given_up)
+    assert any("repeated as many calls as it may" in reason for reason in given_up) == (share == 3)
+    assert not result.stopped_by
+
+
+def test_few_troubles_are_always_repeated():
+    result, http = outcome(lambda account, _t, call: (502, "") if int(account) % 8 == 0 and call < 3 else GOOD, 200, 50)
+    assert result.states() == {"verified": 200}
+    assert sum(http.calls.values()) == 200 + 2 * 25
+
+
+def test_no_socket_costs_neither_a_try_nor_the_unit():
+    free = itertools.cycle([True, False, False])
+
+    def without_sockets(*_):
+        return GOOD if next(free) else ExhaustedError("no socket can be opened here", pause=1)
+
+    result, _ = outcome(without_sockets, accounts=300, workers=10)
+    assert result.states() == {"verified": 300}
+    never, _ = outcome(lambda *_: ExhaustedError("no socket can be opened here", pause=1), accounts=300)
+    assert isinstance(never.stopped_by[0], ServiceDownError)
+    assert not never.units
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"), [(8, "8.0 h ahead of"), (-24, "24.0 h behind"), (0.2, "12.0 min ahead of"), (0.05, "")]
+)
+@pytest.mark.parametrize("code", [12000, 12101])
+def test_a_call_refused_while_the_clock_is_off_says_so(hours, said, code):
+    class DatedHttp(ScriptedHttp):
+        async def send(self, request, on_headers):
+            reply = await super().send(request, on_headers)
+            return reply._replace(headers={"Date": formatdate(time.time() - hours * 3600, usegmt=True)})
+
+    with capture_logs() as logs:
+        result = run(fetch(20, DatedHttp(lambda *_: {"code": code}), ScriptedTokens("token-one"), 5))
+    assert result.states() == {"failed": 20}
+    for unit in result.units.values():
+        assert (f"this machine's clock is {said} the medium's" in unit.reason) == bool(said)
+        assert unit.reason.count("clock is") == bool(said)
+    assert len([entry for entry in logs if "clock" in entry]) == bool(said)
 
 
 def test_a_list_that_never_stands_still_is_given_up():

@@ -1,16 +1,13 @@
-"""Who may take up a run: nobody while a living Ark of this host works on it."""
+"""What a rerun may take up, and how a command's wishes reach the jobs that follow."""
 
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import date
 
+import msgspec
 import pytest
 
-from ark.errors import ConfigError, LaterError
-from ark.ledger import NewRun, Run, open_ledger
+from ark.errors import ConfigError
+from ark.job import Job
+from ark.ledger import LeaseHeldError, NewRun, open_ledger
 from ark.settings import load
 from handlers import launch
 
@@ -24,6 +21,7 @@ NEW = NewRun(
     job="{}",
     output="HBASE",
 )
+JOB = Job(agent_id="1", tenant_alias="T1", data_date=date(2020, 5, 30))
 
 
 @pytest.fixture
@@ -32,51 +30,79 @@ def settings(ark_home):
 
 
 @pytest.fixture
-def begun(settings):
-    """A run that was begun here and has no result; `pid` and `store` as asked for."""
+def begin(settings):
+    """Begins a run whose rows go to `store`."""
 
-    def make(pid: int, store: str | None = None) -> Run:
+    def begun(store):
         ledger = open_ledger(settings)
-        run = ledger.begin(NEW._replace(store=launch._store(settings) if store is None else store))
+        run = ledger.begin(NEW._replace(store=store))
         ledger.close()
-        assert run.host == socket.gethostname()
-        return Run(**{name: getattr(run, name) for name in Run.__struct_fields__} | {"pid": pid})
+        return run
 
-    return make
+    return begun
+
+
+def test_rows_go_on_into_the_store_they_were_in(settings, begin):
+    launch._check_store(settings, begin(launch._store(settings)))
+    with pytest.raises(ConfigError, match="thrift://elsewhere:9090"):
+        launch._check_store(settings, begin("thrift://elsewhere:9090"))
+
+
+class Busy:
+    """A job that somebody works on until it was asked for `times` times."""
+
+    def __init__(self, times):
+        self.asked, self.times = 0, times
+
+    def __call__(self):
+        self.asked += 1
+        if self.asked <= self.times:
+            raise LeaseHeldError("being worked on by process 7 on host h")
+        return self.asked
 
 
 @pytest.fixture
-def process() -> Iterator:
-    """Starts processes that wait, with these words on their command line."""
-    started = []
-
-    def start(*words: str) -> int:
-        child = subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=subprocess.PIPE)
-        started.append(child)
-        return child.pid
-
-    yield start
-    for child in started:
-        child.communicate()
+def clock(monkeypatch):
+    """Time that passes only while launch sleeps."""
+    passed = [0.0]
+    monkeypatch.setattr(launch.time, "monotonic", lambda: passed[0])
+    monkeypatch.setattr(launch.time, "sleep", lambda seconds: passed.__setitem__(0, passed[0] + seconds))
+    return passed
 
 
-def test_a_run_that_a_living_ark_works_on_is_left_alone(settings, begun, process):
-    with pytest.raises(LaterError, match="is being worked on by process"):
-        launch._check_rerun(settings, begun(process("handlers.cli")))
+def test_who_does_not_wait_is_told_at_once(settings, clock):
+    busy = Busy(1)
+    with pytest.raises(LeaseHeldError, match="process 7"):
+        launch._taken(busy, settings, launch.How())
+    assert busy.asked == 1
 
 
-def test_a_pid_that_came_again_is_nobody(settings, begun, process):
-    launch._check_rerun(settings, begun(process("something", "else")))
+def test_who_waits_gets_the_job_when_it_is_free(settings, clock):
+    assert launch._taken(Busy(100), settings, launch.How(wait=True)) == 101
+    assert clock[0] == 100 * launch.LOOK_AGAIN
 
 
-def test_our_own_pid_is_nobody_else_as_in_a_container_where_it_is_always_the_first(
-    settings, begun, monkeypatch, process
-):
-    pid = process("handlers.cli")
-    monkeypatch.setattr(os, "getpid", lambda: pid)
-    launch._check_rerun(settings, begun(pid))
+def test_waiting_ends_with_the_deadline(ark_home, clock):
+    settings = load({"ARK_HOME": str(ark_home), "ARK_RUN_DEADLINE": "20"})
+    with pytest.raises(LeaseHeldError):
+        launch._taken(Busy(10_000), settings, launch.How(wait=True))
+    assert 20 < clock[0] <= 20 + 2 * launch.LOOK_AGAIN
 
 
-def test_rows_go_on_into_the_store_they_were_in(settings, begun):
-    with pytest.raises(ConfigError, match="thrift://elsewhere:9090"):
-        launch._check_rerun(settings, begun(2**22 - 1, "thrift://elsewhere:9090"))
+def test_a_partial_run_starts_what_follows_only_where_it_was_asked_to(settings, begin):
+    run = msgspec.structs.replace(begin("embedded:"), interface="gdt.advertisers")
+    default, eager, alone = (
+        launch._followers(run, JOB, how)
+        for how in (launch.How(), launch.How(on_partial=True), launch.How(follow=False, on_partial=True))
+    )
+    assert default("partial", ()) == alone("partial", ()) == alone("done", ()) == []
+    assert eager("failed", ()) == default("stopped", ()) == []
+    whole, part = default("done", ()), eager("partial", ())
+    assert [trigger.job for trigger in whole] == [trigger.job for trigger in part] != []
+    assert not {trigger.key for trigger in whole} & {trigger.key for trigger in part}
+    assert eager("done", ()) == whole
+
+
+def test_a_next_job_s_own_process_is_told_the_same():
+    assert launch.How().words() == []
+    assert launch.How(on_partial=True, wait=True).words() == ["--trigger-on-partial", "--wait"]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
 
+from ark.circuit import Circuit
 from ark.ledger import UnitKey
 from ark.units import Unit
 from handlers.queue import WAITING_AT_MOST, TaskQueue
@@ -31,7 +32,7 @@ async def drain(queue: TaskQueue, seen: list[Task]) -> None:
 
 def test_every_unit_is_handed_out_once_to_many_workers():
     async def scenario() -> list[Task]:
-        queue, seen = TaskQueue(chunked([make(number) for number in range(95)])), []
+        queue, seen = TaskQueue(chunked([make(number) for number in range(95)]), Circuit(9, 120)), []
         await asyncio.gather(*(drain(queue, seen) for _ in range(7)))
         return seen
 
@@ -41,7 +42,7 @@ def test_every_unit_is_handed_out_once_to_many_workers():
 
 def test_no_units_at_all_end_the_workers():
     async def scenario() -> list[Task]:
-        queue, seen = TaskQueue(chunked([])), []
+        queue, seen = TaskQueue(chunked([]), Circuit(9, 120)), []
         await asyncio.gather(*(drain(queue, seen) for _ in range(3)))
         return seen
 
@@ -52,7 +53,7 @@ def test_a_unit_in_backoff_holds_no_worker_and_comes_back_when_it_is_due():
     async def scenario() -> list[tuple[str, float]]:
         loop = asyncio.get_running_loop()
         start = loop.time()
-        queue = TaskQueue(chunked([make(number) for number in range(3)]))
+        queue = TaskQueue(chunked([make(number) for number in range(3)]), Circuit(9, 120))
         order = []
 
         async def worker() -> None:
@@ -73,7 +74,7 @@ def test_a_unit_in_backoff_holds_no_worker_and_comes_back_when_it_is_due():
 
 def test_idle_workers_wait_for_a_unit_that_may_come_back():
     async def scenario() -> list[str]:
-        queue, log = TaskQueue(chunked([make(1)])), []
+        queue, log = TaskQueue(chunked([make(1)]), Circuit(9, 120)), []
 
         async def refused_once() -> None:
             task = await queue.get()
@@ -95,7 +96,7 @@ def test_idle_workers_wait_for_a_unit_that_may_come_back():
 
 def test_returned_and_fresh_units_go_by_turns():
     async def scenario() -> list[str]:
-        queue = TaskQueue(chunked([make(number) for number in range(6)]))
+        queue = TaskQueue(chunked([make(number) for number in range(6)]), Circuit(9, 120))
         for task in [await queue.get() for _ in range(3)]:
             queue.give_back(task)
         order = []
@@ -109,7 +110,7 @@ def test_returned_and_fresh_units_go_by_turns():
 
 def test_a_medium_in_trouble_is_given_no_fresh_units():
     async def scenario() -> int:
-        queue = TaskQueue(chunked([make(number) for number in range(3 * WAITING_AT_MOST)], 500))
+        queue = TaskQueue(chunked([make(number) for number in range(3 * WAITING_AT_MOST)], 500), Circuit(9, 120))
         begun = set()
 
         async def failing() -> None:
@@ -133,7 +134,7 @@ def test_a_timer_that_rings_too_early_is_set_again(monkeypatch):
         loop = asyncio.get_running_loop()
         call_at, early = loop.call_at, iter([0.0005])
         monkeypatch.setattr(loop, "call_at", lambda when, *rest, **kw: call_at(when - next(early, 0), *rest, **kw))
-        queue = TaskQueue(chunked([make(1)]))
+        queue = TaskQueue(chunked([make(1)]), Circuit(9, 120))
         queue.give_back_later(await queue.get(), 10)
         assert await queue.get() is not None
         return loop.time() - 1000
@@ -144,7 +145,7 @@ def test_a_timer_that_rings_too_early_is_set_again(monkeypatch):
 def test_stop_ends_waiting_workers_at_once():
     async def scenario() -> float:
         loop = asyncio.get_running_loop()
-        queue = TaskQueue(chunked([make(1)]))
+        queue = TaskQueue(chunked([make(1)]), Circuit(9, 120))
         task = await queue.get()
         waiting = asyncio.create_task(queue.get())
         await asyncio.sleep(1)

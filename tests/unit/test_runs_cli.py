@@ -28,6 +28,7 @@ FINISHED = Run(
     finished_at=1,
     host="h",
     pid=1,
+    attempt=1,
     frozen=True,
     planned=7,
     verified=5,
