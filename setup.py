@@ -38,6 +38,7 @@ setup(
             "import-linter>=2.3",
             "mypy>=1.16",
             "pytest>=8.4",
+            "pytest-xdist>=3.8",
             "ruff>=0.12",
             "trustme>=1.2",
         ],

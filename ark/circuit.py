@@ -27,7 +27,7 @@ class Leave(NamedTuple):
 
 
 class Circuit:
-    """One medium in one run. Every `admit` is followed by `answered`, `trouble` or `dropped`.
+    """One medium in one run. Every `admit` is followed by `answered`, `trouble`, `unsent` or `dropped`.
 
     `slots` calls are under way at most. The medium counts as gone when a probe finds it silent and it has been silent
     for `patience` seconds, or from the start.
@@ -43,6 +43,7 @@ class Circuit:
         self._probing = False
         self._pause = FIRST_PAUSE
         self._probe_at = 0.0
+        self._unsent_since = inf
         self.opened_at: float | None = None
         self.troubles = 0
         """Since the last answer."""
@@ -80,6 +81,7 @@ class Circuit:
         """
         self._answers += 1
         self._row = self.troubles = 0
+        self._unsent_since = inf
         if self.opened_at is None:
             return False
         if leave.probe:
@@ -89,16 +91,16 @@ class Circuit:
             self._probe_at = min(self._probe_at, now)
         return True
 
-    def trouble(self, leave: Leave, now: float, pause: float = 0, *, last: bool = False, sent: bool = True) -> bool:
+    def trouble(self, leave: Leave, now: float, pause: float = 0, *, last: bool = False) -> bool:
         """The call has no answer; True where that has opened the circuit.
 
-        `pause`: seconds that the medium asks to wait; `last`: the call's tries are spent; `sent`: False where it never
-        left this machine. What concerns the medium are first troubles: a repeat's may be the unit's own, except for a
-        medium that has never answered, which opens the circuit with the first call whose tries are spent, too.
+        `pause`: seconds that the medium asks to wait; `last`: the call's tries are spent. What concerns the medium are
+        first troubles: a repeat's may be the unit's own, except for a medium that has never answered, which opens the
+        circuit with the first call whose tries are spent, too.
         """
         self.troubles += 1
-        if leave.repeat and (leave.probe or not sent):
-            self._repeats -= 1
+        self._unsent_since = inf
+        self._repeats -= leave.repeat and leave.probe
         if self.opened_at is not None:
             self._still_open(leave, now, pause)
             return False
@@ -108,6 +110,18 @@ class Circuit:
         self.opened_at = now
         self._probe_at = now + max(pause, self._pause)
         return True
+
+    def unsent(self, leave: Leave, now: float, pause: float) -> bool:
+        """The call never left this machine, which tells nothing of the medium; the next probe comes after `pause`.
+
+        True where none has left it for `patience` seconds.
+        """
+        self._repeats -= leave.repeat
+        if leave.probe:
+            self._probing = False
+            self._probe_at = now + pause
+        self._unsent_since = min(self._unsent_since, now)
+        return now - self._unsent_since >= self._patience
 
     def dropped(self, leave: Leave) -> None:
         """The call ended without telling anything: it was cancelled, or a bug."""

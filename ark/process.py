@@ -39,14 +39,20 @@ def is_dead(other: str, *, same_machine: bool = False) -> bool:
     booted, namespace, pid, started = parts
     if booted != boot():
         return same_machine
-    if namespace != _namespace() or not pid.isdigit():
+    if namespace != _namespace() or not (pid.isdigit() and started):
         return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # somebody else's, which lives
     stat = _stat(int(pid))
-    return not stat or stat[_STARTED] != started or stat[_STATE] in _GONE
+    return bool(stat) and (stat[_STARTED] != started or stat[_STATE] in _GONE)
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields behind the command's name, which may hold anything; none where there is no such process."""
+    """The fields behind the command's name, which may hold anything; none where the kernel does not show them."""
     return _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
 
 

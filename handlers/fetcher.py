@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from secrets import token_hex
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -17,12 +16,13 @@ from msgspec import Raw
 
 from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
-from ark.circuit import Circuit, Leave
+from ark.circuit import Circuit
 from ark.errors import ArkError, LaterError, TokenError, TransportError, UnitError
-from ark.http import HttpClient, Reply, is_refusal, worth_another_try
-from ark.quota import Gate, Permit, Quota
+from ark.http import ExhaustedError, HttpClient, Reply
+from ark.quota import Gate
 from ark.rows import Row
 from handlers.api import ApiHandler, Stamp
+from handlers.call import Call, RefusedError, read, said
 from handlers.listener import Listener
 from handlers.outcomes import Outcomes
 from handlers.parts import ListMovedError, TooLongError, ids_of
@@ -40,24 +40,6 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second try; doubled for each further one, with jitter."""
 
 NO_MORE_REPEATS = "the run has repeated as many calls as it may"
-
-
-class Call(NamedTuple):
-    """One call under way: what it asks, with which token, under which permit and leave."""
-
-    handler: ApiHandler
-    token: str
-    gate: Gate
-    permit: Permit
-    leave: Leave
-
-
-class RefusedError(UnitError):
-    """HTTP 429 without a body code: the call was too many; `seconds` to wait where the reply names them."""
-
-    def __init__(self, call: Call, reply: Reply) -> None:
-        super().__init__("HTTP 429: too many calls")
-        self.call, self.seconds = call, reply.retry_after()
 
 
 class Fetcher:
@@ -86,6 +68,7 @@ class Fetcher:
         self._levels = [(level.interface(handler.settings), level.field) for level in handler.levels]
         self._nonces = map(f"{token_hex(8)}{{:x}}".format, count())
         self._never_refused = 0
+        self._unbilled = 0
         self._listener = Listener(f"{handler.medium} at {base_url}", attempts, circuit, queue, stop)
 
     async def advance(self, task: Task) -> None:
@@ -99,8 +82,7 @@ class Fetcher:
         try:
             whole = await self._read_on(task)
         except RefusedError as error:
-            wait = error.call.gate.refused(error.call.permit, 1, Quota(retry_in=error.seconds))
-            self._refused(task, error, error.call.gate, wait)
+            self._refused(task, error)
         except (TransportError, ListMovedError) as error:
             self._try_again(task, error)
         except TokenError as error:
@@ -132,7 +114,6 @@ class Fetcher:
             if code.verdict is not Verdict.OK:
                 await self._steer(task, call, code, answer, reply)
                 return False
-            call.gate.passed(call.permit)
             await self._page(task, call.handler, answer)
         return True
 
@@ -143,7 +124,6 @@ class Fetcher:
             if call is not None:
                 with suppress(UnitError):
                     await self._ask(task, call)
-                call.gate.lost(call.permit)
         except TokenError:
             self._queue.known = None  # its agent has no token any more: the next probe is something else
         except ArkError:
@@ -151,18 +131,29 @@ class Fetcher:
         except Exception:
             log.exception("a bug of Ark, met by a probe", unit=task.key)
             self._queue.known = None
+        self._unbilled += task.requests
         self._queue.done()
 
     async def _permitted(self, task: Task) -> Call | None:
         """The task's next call: of its own interface, or of a coarser level for ids to cut a long list by.
 
-        None while the medium is silent.
+        None while the medium is silent. Then leave comes before the permit: one draws it for the probe, not everybody.
         """
         handler = self._levels[task.part.depth][0] if task.part.lists else self._handler
         token = await self._tokens.get(*self._owner(task))
         gate = self._gates[handler.path]
-        permit = await gate.permit()
-        leave = self._listener.admit(task)
+        leave = None
+        if self._listener.silent:
+            leave = self._listener.admit(task)
+            if leave is None:
+                return None
+        try:
+            permit = await gate.permit()
+        except BaseException:
+            if leave is not None:
+                self._listener.dropped(leave)
+            raise
+        leave = leave or self._listener.admit(task)
         if leave is None:
             gate.lost(permit)
             return None
@@ -174,41 +165,53 @@ class Fetcher:
         return (unit.account_id, unit.agent_id) if self._handler.opened_by == "account" else (unit.agent_id, "")
 
     async def _ask(self, task: Task, call: Call) -> tuple[Reply, Answer]:
-        """Send one call, read what comes, and tell whether it was an answer."""
+        """Send one call and read what comes; gate and listener are told what it was, once each."""
+        gate, permit, leave = call.gate, call.permit, call.leave
         try:
             reply = await self._send(task, call)
-            answer = self._read(task, call, reply)
-        except TransportError as error:
-            self._listener.trouble(task, call.leave, error)
+            answer = read(task, call, reply)
+        except RefusedError as error:
+            error.wait = gate.refused(permit, error.windows, error.quota)
+            self._listener.answered(task, leave)
             raise
-        except (BadBodyError, RefusedError):
-            self._listener.answered(task, call.leave)
+        except BadBodyError:
+            gate.passed(permit)
+            self._listener.answered(task, leave)
+            raise
+        except TransportError as error:
+            gate.lost(permit)
+            self._listener.trouble(task, leave, error)
             raise
         except BaseException:
-            self._listener.dropped(call.leave)
+            gate.lost(permit)
+            self._listener.dropped(leave)
             raise
-        self._listener.answered(task, call.leave)
+        gate.passed(permit)
+        self._listener.answered(task, leave)
         return reply, answer
 
     async def _send(self, task: Task, call: Call) -> Reply:
-        handler, token, gate, permit, _ = call
+        handler = call.handler
         params = handler.params(task.unit)
         if task.part.ids:
             params = {**params, **handler.narrow(task.part.by, task.part.ids)}
         if handler.page_size:
             params = {**params, **handler.page(task.part.page, task.part.cursor)}
-        request = handler.sign(self._base_url, task.unit, params, token, Stamp(int(time.time()), next(self._nonces)))
+        stamp = Stamp(int(time.time()), next(self._nonces))
+        request = handler.sign(self._base_url, task.unit, params, call.token, stamp)
         clock = asyncio.get_running_loop().time
         started = clock()
         task.requests += 1
         self._outcomes.meter.requests += 1
         try:
             reply = await self._http.send(request, partial(self._headers, call))
-        except UnitError:
-            gate.lost(permit)
+        except ExhaustedError:  # it never left this machine
+            task.requests -= 1
+            self._outcomes.meter.requests -= 1
             raise
         finally:
             task.seconds += clock() - started
+            self._bill(task)
         task.bytes += len(reply.body)
         task.trace = handler.trace(reply.headers)
         return reply
@@ -217,21 +220,6 @@ class Fetcher:
         quota = call.handler.quota(headers)
         call.gate.answered(call.permit, quota)
         self._outcomes.meter.quota = quota or self._outcomes.meter.quota
-
-    def _read(self, task: Task, call: Call, reply: Reply) -> Answer:
-        """The answer in a reply. The body's code decides, not the HTTP status; a 5xx without one is tried again."""
-        try:
-            answer = call.handler.read(reply.body)
-        except BadBodyError as error:
-            if is_refusal(reply):
-                raise RefusedError(call, reply) from None
-            call.gate.passed(call.permit)
-            if worth_another_try(reply):
-                raise TransportError(f"HTTP {reply.status}", pause=reply.retry_after()) from None
-            kind = reply.headers.get("Content-Type", "no content type")
-            raise BadBodyError(f"HTTP {reply.status}, {kind}: {error.reason}", trace=task.trace) from None
-        task.code, task.trace = answer.code, answer.trace or task.trace
-        return answer
 
     async def _page(self, task: Task, handler: ApiHandler, answer: Answer) -> None:
         records = handler.records(answer)
@@ -269,14 +257,8 @@ class Fetcher:
 
     async def _steer(self, task: Task, call: Call, code: Code, answer: Answer, reply: Reply) -> None:
         """Do what the code's verdict says, unless it is OK."""
-        said = f" ({answer.message})" if answer.message else ""
-        reason = f"code {answer.code}: {code.meaning}{said}"
+        reason = said(code, answer)
         error = UnitError(reason, code=answer.code, trace=task.trace)
-        if code.verdict is Verdict.WAIT:
-            wait = call.gate.refused(call.permit, code.windows, call.handler.quota(reply.headers))
-            self._refused(task, error, call.gate, wait)
-            return
-        call.gate.passed(call.permit)
         if code.verdict in (Verdict.FAIL, Verdict.RETRY, Verdict.TOKEN):
             error.reason += self._listener.clock(reply)
         match code.verdict:
@@ -303,7 +285,7 @@ class Fetcher:
         """One account of which nothing came yet; what is an agent's is never left out: its list would be missing."""
         return self._handler.by == "account" and len(task.members) <= 1 and not (task.received or task.whole)
 
-    def _refused(self, task: Task, error: UnitError, gate: Gate, wait: float) -> None:
+    def _refused(self, task: Task, error: RefusedError) -> None:
         """Back to the queue, without spending a try, but not for ever.
 
         A unit that is refused while others pass has another trouble than the quota. Where only refused units are left,
@@ -313,8 +295,9 @@ class Fetcher:
         if not task.refused:
             task.refused = True
             self._never_refused -= 1
-        if wait < gate.window:
-            self._briefly_refused(task, error, gate, wait)
+        gate = error.gate
+        if error.wait < gate.window:
+            self._briefly_refused(task, error)
             return
         nobody_else = self._queue.drained and not self._never_refused
         task.refusals += nobody_else or gate.passes > task.passes_seen
@@ -325,14 +308,14 @@ class Fetcher:
         else:
             self._queue.give_back_later(task, gate.window)
 
-    def _briefly_refused(self, task: Task, error: UnitError, gate: Gate, wait: float) -> None:
+    def _briefly_refused(self, task: Task, error: RefusedError) -> None:
         """A limit by the second refuses anybody now and then: each time the unit waits longer, up to a window."""
         task.brief_refusals += 1
         if task.brief_refusals >= BRIEFLY_AT_MOST:
             error.reason += f"; refused {task.brief_refusals} times"
             self._fail(task, error)
         else:
-            longest = min(wait * 2**task.brief_refusals, gate.window)
+            longest = min(error.wait * 2**task.brief_refusals, error.gate.window)
             self._queue.give_back_later(task, longest * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
     def _try_again(self, task: Task, error: UnitError, pause: float = 0) -> None:
@@ -342,7 +325,6 @@ class Fetcher:
         """
         if not isinstance(error, TransportError):
             task.tries += 1
-            task.trouble = None
         tries = task.restarts + 1 if isinstance(error, ListMovedError) else task.tries
         if tries >= self._attempts and self._listener.heard:
             error.reason += f" (after {tries} tries)"
@@ -369,8 +351,13 @@ class Fetcher:
 
     def _fail(self, task: Task, error: UnitError, *, token: bool = False) -> None:
         self._leave(task)
+        self._bill(task)
         self._outcomes.failed(task, error, token=token)
         self._queue.done()
+
+    def _bill(self, task: Task) -> None:
+        """A probe's call is in no unit: it is counted with the next unit's that is called or fails."""
+        task.requests, self._unbilled = task.requests + self._unbilled, 0
 
     def _leave(self, task: Task) -> None:
         """The unit makes no more calls."""

@@ -20,7 +20,16 @@ import structlog
 import uvloop
 
 from ark.clock import now, today
-from ark.errors import ArkError, ConfigError, LaterError, ServiceDownError, StoppedError, TokenError, UnitError
+from ark.errors import (
+    ArkError,
+    ConfigError,
+    LaterError,
+    LocalDiskError,
+    ServiceDownError,
+    StoppedError,
+    TokenError,
+    UnitError,
+)
 from ark.job import Job, decode, encode, from_wire, to_wire
 from ark.ledger import (
     FAILED,
@@ -148,13 +157,13 @@ def rerun(settings: Settings, run_id: str, finished: Finished, how: How, *, only
         _check_store(settings, known)
         if how.read_back:
             check_readable(known.output)
-        if known.status == "done":
-            return _follow(settings, ledger, known, finished, how) if how.follow else known
         handler = make(known.interface, settings)
         job = from_wire(msgspec.json.decode(known.job), today())
         _log_to_file(settings, known.interface, job)
         states = FAILED if only_failed else (*OPEN, *FAILED)
-        taken = _taken(partial(ledger.reopen, run_id), settings, how)
+        taken = known if known.status == "done" else _taken(partial(ledger.reopen, run_id), settings, how)
+        if taken.status == "done":  # perhaps by whoever we have waited for
+            return _followed(settings, ledger, taken, finished, how)
         return _execute(settings, ledger, taken, (handler, job), states, finished, how)
 
 
@@ -196,15 +205,30 @@ def _execute(
     finished(done)
     if done.finished_at is None:  # the ledger has not taken the result: what follows is decided when it has one
         return done
-    pending = ledger.pending(done.run_id)
-    if watch.stopped and (more or pending):
-        log.warning("nothing more is started after the signal; `ark rerun` starts what follows", run=done.run_id)
-        return msgspec.structs.replace(done, pending=pending, exit_code=watch.stopped.exit_code)
-    if how.follow:
-        done = _follow(settings, ledger, done, finished, how)
-    if begun.trigger_key is None:
+    done = _followed(settings, ledger, done, finished, how, more=more)
+    if begun.trigger_key is None and not watch.stopped:
         _prune(settings, ledger)
     return done
+
+
+def _followed(
+    settings: Settings, ledger: Ledger, done: Run, finished: Finished, how: How, *, more: bool = False
+) -> Run:
+    """`done` as it is told to the world, once what follows it was seen to.
+
+    Nothing is started any more after a signal, nor where the ledger goes away meanwhile: then it is still to come.
+    """
+    try:
+        done = msgspec.structs.replace(done, pending=ledger.pending(done.run_id))
+        watch.note(done)
+        if watch.stopped and (more or done.pending):
+            log.warning("nothing more is started after the signal; `ark rerun` starts what follows", run=done.run_id)
+            return msgspec.structs.replace(done, exit_code=watch.stopped.exit_code)
+        return _follow(settings, ledger, done, finished, how) if how.follow else done
+    except (ServiceDownError, LocalDiskError) as away:
+        log.error("what follows was not seen to; `ark rerun` does it", run=done.run_id, error=str(away))  # noqa: TRY400
+        code = done.exit_code or (away.exit_code if done.next else 0)
+        return msgspec.structs.replace(done, pending=len(done.next), exit_code=code)
 
 
 def _follow(settings: Settings, ledger: Ledger, done: Run, finished: Finished, how: How) -> Run:
@@ -299,8 +323,6 @@ def _send(settings: Settings, ledger: Ledger, next_job: NextJob, finished: Finis
             code = rerun(settings, begun.run_id, finished, how, only_failed=False).exit_code
         elif settings.next.dispatch == "subprocess":
             code = _spawn(trigger, how)
-            if ledger.begun_by(trigger.key) is None:
-                raise ServiceDownError(f"its process ended with {code} before the run began")
         else:
             job = decode(trigger.argument, today())
             code = run(settings, trigger.job, job, finished, how, trigger_key=trigger.key, more=True).exit_code
@@ -310,15 +332,14 @@ def _send(settings: Settings, ledger: Ledger, next_job: NextJob, finished: Finis
     except StoppedError as stopped:
         return Sent(begun=begun is not None, code=stopped.exit_code)
     except (ArkError, OSError) as error:
-        if begun is None:
-            log.error(  # noqa: TRY400
-                "next job did not start, or was killed; `ark rerun` of this run tries again",
-                job=trigger.job,
-                error=str(error),
-            )
-        else:
-            log.warning("next job was started before, and is still open", job=trigger.job, error=str(error))
+        log.error("next job is still open; `ark rerun` tries again", job=trigger.job, error=str(error))  # noqa: TRY400
         return Sent(begun=begun is not None)
+    except Exception:
+        log.exception("a bug of Ark keeps a next job from being started", job=trigger.job)
+        return Sent(begun=begun is not None)
+    if begun is None and ledger.begun_by(trigger.key) is None:
+        log.error("next job ended before its run began; `ark rerun` tries again", job=trigger.job, exit=code)
+        return Sent(begun=False)
     if code not in SIGNALLED:  # what a signal has stopped is taken up by the next rerun, as what was killed
         ledger.mark_sent(trigger.key)
     return Sent(begun=True, code=code)

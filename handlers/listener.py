@@ -41,13 +41,19 @@ class Listener:
         """The medium has answered at least once: a unit that never gets an answer is to blame itself."""
         return self._circuit.heard
 
+    @property
+    def silent(self) -> bool:
+        """Nobody calls but one probe."""
+        return self._circuit.opened_at is not None
+
     def admit(self, task: Task) -> Leave | None:
-        """Leave to send the task's next call; None while the medium is silent."""
+        """Leave to send the task's next call, where the medium is silent as a probe; None: not now."""
         return self._circuit.admit(_now(), repeat=task.trouble is not None)
 
     def answered(self, task: Task, leave: Leave) -> None:
         """An answer is here, whatever it says."""
         self._queue.known = task
+        task.trouble = None
         now, opened_at = _now(), self._circuit.opened_at
         if self._circuit.answered(leave, now):
             self._queue.wake()
@@ -57,14 +63,15 @@ class Listener:
 
     def trouble(self, task: Task, leave: Leave, error: TransportError) -> None:
         """No answer came. It costs the unit a try, unless it was a probe or never left this machine."""
-        now, sent = _now(), not isinstance(error, ExhaustedError)
+        now = _now()
+        if isinstance(error, ExhaustedError):
+            self._unsent(leave, now, error)
+            return
         last = task.tries + 1 >= self._attempts
-        if sent and not leave.probe:
+        if not leave.probe:
             task.tries += 1
             task.trouble = error
-        elif not sent:
-            self._tell_exhausted(now, error)
-        if self._circuit.trouble(leave, now, error.pause, last=last, sent=sent) and sent:
+        if self._circuit.trouble(leave, now, error.pause, last=last):
             self._silence_told = True
             log.warning("the medium is silent: calls wait", medium=self._name, reason=error.reason)
         if self._circuit.gone:
@@ -87,10 +94,12 @@ class Listener:
             log.warning("this machine's clock is wrong, or the medium's: calls are refused", clock=off)
         return f"; this machine's clock is {off}"
 
-    def _tell_exhausted(self, now: float, error: TransportError) -> None:
+    def _unsent(self, leave: Leave, now: float, error: ExhaustedError) -> None:
         if self._exhausted_at is None or now - self._exhausted_at >= AGAIN:
             self._exhausted_at = now
             log.warning("a call cannot be sent from this machine; it is tried again", reason=error.reason)
+        if self._circuit.unsent(leave, now, error.pause):
+            self._stop(ServiceDownError(f"no call can be sent from this machine any more: {error.reason}"))
 
 
 def _now() -> float:

@@ -2,7 +2,7 @@
 
 A unit that waits sits here; it holds no worker, no connection and no permit. Fresh units are drawn in chunks and only
 as fast as they are worked on, so memory does not depend on how many accounts there are. While the medium is silent
-nothing is handed out but probes: the call that was answered last, once more.
+nothing is handed out but probes: the call that was answered last, once more, and only for units that wait to be called.
 """
 
 import asyncio
@@ -101,6 +101,7 @@ class TaskQueue:
         if now < self._circuit.next_call:
             return None
         if self._circuit.opened_at is not None:
+            await self._fill()
             return self._probe() or await self._draw() or self._ready(now)
         self._turn += 1
         if self._turn % 2:
@@ -110,7 +111,7 @@ class TaskQueue:
     def _probe(self) -> Task | None:
         """What is known to have an answer: if none comes, it is the medium's silence, and no unit has paid for it."""
         known = self.known
-        return Task(known.key, known.unit, known.members, probe=True) if known and not self._exhausted() else None
+        return Task(known.key, known.unit, known.members, probe=True) if known and self._waiting() else None
 
     def _may_begin(self) -> bool:
         return len(self._delayed) < WAITING_AT_MOST or self._turn % TRICKLE == 1
@@ -134,16 +135,23 @@ class TaskQueue:
         return None
 
     async def _draw(self) -> Task | None:
+        await self._fill()
+        return self._fresh.popleft() if self._fresh else None
+
+    async def _fill(self) -> None:
         if not self._fresh and not self._no_more_chunks:
             async with self._drawing:
                 while not self._fresh and not self._no_more_chunks:
                     chunk = await anext(self._chunks, None)
                     self._no_more_chunks = chunk is None
                     self._fresh.extend(chunk or ())
-        return self._fresh.popleft() if self._fresh else None
+
+    def _waiting(self) -> bool:
+        """Whether a unit is to be called that is not under way."""
+        return bool(self._returned or self._delayed or self._parked) or not self.drained
 
     def _exhausted(self) -> bool:
-        return self._all_settled() and not self._parked
+        return not (self._waiting() or self._under_way)
 
     def _all_settled(self) -> bool:
         """But for what waits for the budget."""
@@ -161,7 +169,7 @@ class TaskQueue:
         first = self._delayed[0][0] if self._delayed else inf
         if self._circuit.opened_at is None:
             return first
-        ready = self.known or self._returned or not self.drained
+        ready = (self.known and self._waiting()) or self._returned or not self.drained
         return self._circuit.next_call if ready else max(first, self._circuit.next_call)
 
     def _ring(self) -> None:

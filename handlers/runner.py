@@ -18,7 +18,7 @@ from ark.accounts.directory import Directory, connect
 from ark.accounts.keys import Keys
 from ark.accounts.tokens import Tokens
 from ark.circuit import Circuit
-from ark.errors import ArkError, InternalError, LaterError, LocalDiskError, ServiceDownError, StoppedError, TokenError
+from ark.errors import ArkError, InternalError, LaterError, StoppedError, TokenError
 from ark.http import HttpClient, fitted
 from ark.job import Job
 from ark.ledger import OPEN, Figures, LeaseLostError, Ledger, Run, Trigger
@@ -213,7 +213,7 @@ class Runner:
         """The run with its result; where the ledger does not take it, as the ledger told of it last."""
         try:
             return await self._finish(states, error, seconds, next_jobs)
-        except (LeaseLostError, ServiceDownError, LocalDiskError) as refused:
+        except ArkError as refused:
             status = "stopped" if isinstance(refused, LeaseLostError) else "failed"
             told = {"status": status, "exit_code": refused.exit_code, "error": str(refused), "seconds": seconds}
         return msgspec.structs.replace(self._run, **self._figures._asdict(), **told)

@@ -192,6 +192,10 @@ class Watch:
         threading.Thread(target=copy_context().run, args=(do,), name="work", daemon=True).start()
         while not ended.is_set():
             self._look(parent)
+            pressed = self._stop or self._pressing
+            if pressed is not None and not pressed.left(ABANDON_AT) and not ended.is_set():
+                self._abandon()
+                raise AbandonedError(pressed.reason, self.known)
         if errors:
             raise errors[0]
         return answers[0]
@@ -210,10 +214,6 @@ class Watch:
         if letter is not None:
             self._begin(letter)
         self._see_to_timer()
-        pressed = self._stop or self._pressing
-        if pressed is not None and not pressed.left(ABANDON_AT):
-            self._abandon()
-            raise AbandonedError(pressed.reason, self.known)
 
     def _begin(self, stop: Stop) -> None:
         if self._stop is not None:

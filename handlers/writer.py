@@ -186,6 +186,8 @@ class Writer:
             try:
                 await self._store(half, deadline)
             except ServiceDownError as error:
+                if self._now() > deadline + self._patience:
+                    raise
                 down = error
         if down is not None:
             raise down

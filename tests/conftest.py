@@ -51,6 +51,14 @@ class Services:
         )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """What a test has printed goes from one process to another, and halves of characters cannot."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 @pytest.fixture(scope="session")
 def services() -> Services:
     """Have all five up; an error, never a skip, if they cannot be had. bin/test stops them."""

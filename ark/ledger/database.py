@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
@@ -15,6 +15,8 @@ from ark import databases
 from ark.clock import uptime
 from ark.errors import ArkError, ConfigError, InputDataError, LocalDiskError, ServiceDownError
 from ark.ledger.tables import VERSION, metadata, schema
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 30
 """How long a writer waits for SQLite's one write lock."""
@@ -30,6 +32,7 @@ MYSQL_SETTINGS = {1044, 1045, 1049, 1142, 1698}
 """Access denied, unknown database: the setting is wrong, not the server."""
 MYSQL_CONTENTION = {1205, 1213}
 """Lock wait timeout, deadlock."""
+MYSQL_MOMENT = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
 TRIES = 5
 
 
@@ -61,6 +64,17 @@ class Database:
         with self._translated(), self._writer.begin() as connection:
             yield connection
 
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """What `work` answers, done in one transaction; again, where another process held what it needed."""
+        for _ in range(TRIES - 1):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except ContentionError:
+                pass
+        with self.write() as connection:
+            return work(connection)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads, and on SQLite holds up nobody."""
@@ -71,24 +85,21 @@ class Database:
         self, statement: str, rows: list[tuple[Any, ...]], first: Callable[[Connection], None] = lambda _: None
     ) -> int:
         """Execute the driver's own text once per row, after `first`, in one transaction; how many rows it touched."""
-        for left in reversed(range(TRIES if rows else 0)):
-            try:
-                with self.write() as connection:
-                    first(connection)
-                    return connection.exec_driver_sql(statement, rows).rowcount
-            except ContentionError:
-                if not left:
-                    raise
-        return 0
+
+        def execute(connection: Connection) -> int:
+            first(connection)
+            return connection.exec_driver_sql(statement, rows).rowcount
+
+        return self.transact(execute) if rows else 0
 
     def moment(self, connection: Connection) -> int:
         """Milliseconds of the one clock that all who share this database agree on, whatever their own clocks say.
 
-        MySQL's; a SQLite file is on one machine, whose time since it was started nobody sets.
+        MySQL's, in UTC; a SQLite file is on one machine, whose time since it was started nobody sets.
         """
         if self.is_local:
             return int(uptime() * 1000)
-        return int(connection.scalar(sa.text("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)")) or 0)
+        return int(connection.scalar(sa.text(MYSQL_MOMENT)) or 0)
 
     @property
     def is_local(self) -> bool:

@@ -7,6 +7,7 @@ thing it asks of the ledger: every write of a run goes through `check` in its ow
 Why it is kept here and not in Redis or in files: docs/decisions/019-lease-in-the-ledger.md.
 """
 
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -32,16 +33,20 @@ class LeaseLostError(LaterError):
     """This run's lease went to somebody else while it slept or could not reach the ledger: it writes no more."""
 
 
-def take(connection: Connection, mine: Attempt, moment: int, life: int, *, same_machine: bool) -> None:
+def take(
+    connection: Connection, mine: Attempt, moment: int, life: int, *, given_up: Container[Attempt], same_machine: bool
+) -> None:
     """Take the lease of the run's job until `moment` + `life` (ms of the ledger's clock).
 
-    Raises LeaseHeldError where somebody else holds it. The caller's transaction keeps others out meanwhile.
+    Raises LeaseHeldError where somebody holds it whose attempt is not among those `given_up`. The caller's transaction
+    keeps others out meanwhile; a living holder is only looked at, and not held up.
     """
     job = connection.execute(sa.select(*(runs.c[name] for name in SAME)).where(runs.c.number == mine.run)).one()
     of_job = sa.and_(*(leases.c[name] == value for name, value in job._asdict().items()))
-    held = connection.execute(sa.select(leases).where(of_job).with_for_update()).one_or_none()
+    held = connection.execute(sa.select(leases).where(of_job)).one_or_none()
     if held is not None:
-        if _is_alive(held, moment, same_machine=same_machine):
+        dead = process.is_dead(held.holder, same_machine=same_machine)
+        if held.until > moment and not dead and Attempt(held.run, held.attempt) not in given_up:
             raise _held(connection, held)
         connection.execute(leases.delete().where(of_job))
     until = {"until": moment + life, "holder": process.identity()}
@@ -55,8 +60,11 @@ def renew(connection: Connection, mine: Attempt, moment: int, life: int) -> None
 
 
 def check(connection: Connection, mine: Attempt) -> None:
-    """Raise LeaseLostError unless the lease is still ours; until the transaction ends nobody takes it."""
-    if connection.scalar(sa.select(leases.c.run).where(_is(mine)).with_for_update(read=True)) is None:
+    """Raise LeaseLostError unless the lease is still ours; until the transaction ends nobody takes it.
+
+    Locked as for a change from the start: a lock that is raised later, as at a run's end, can meet another's half-way.
+    """
+    if connection.scalar(sa.select(leases.c.run).where(_is(mine)).with_for_update()) is None:
         raise _lost(connection, mine)
 
 
@@ -67,12 +75,6 @@ def release(connection: Connection, mine: Attempt) -> None:
 
 def _is(mine: Attempt) -> sa.ColumnElement[bool]:
     return sa.and_(leases.c.run == mine.run, leases.c.attempt == mine.attempt)
-
-
-def _is_alive(held: sa.Row[Any], moment: int, *, same_machine: bool) -> bool:
-    """A holder that is this very process is an attempt that has ended without a result."""
-    ended = held.holder == process.identity() or process.is_dead(held.holder, same_machine=same_machine)
-    return held.until > moment and not ended
 
 
 def _held(connection: Connection, held: sa.Row[Any]) -> LeaseHeldError:

@@ -6,6 +6,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
@@ -15,7 +16,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ark.errors import InternalError, UsageError
+from ark.errors import ArkError, InternalError, UsageError
 from ark.ledger import leases
 from ark.ledger.database import Database
 from ark.ledger.leases import Attempt
@@ -86,7 +87,10 @@ class Ledger:
         self._settle = settle_statement(database.dialect)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; a run that was begun here and has no result may be taken up by others."""
+        with suppress(ArkError):  # then its lease ends by itself
+            for mine in self._attempts.values():
+                self._database.transact(partial(leases.release, mine=mine))
         self._database.close()
 
     def begin(self, new: NewRun) -> Run:
@@ -94,11 +98,16 @@ class Ledger:
 
         Raises AlreadyRunError where its trigger_key has begun one, LeaseHeldError where somebody works on the job.
         """
-        with self._database.write() as connection:
-            connection.execute(sa.select(schema).with_for_update())  # one at a time: MySQL has no write lock of its own
-            number = self._begin(connection, new)
-            self._hold(connection, number, attempt=1)
-            return _run(connection, number)
+
+        def begin(connection: Connection) -> tuple[Attempt, Run]:
+            _one_at_a_time(connection)
+            mine = Attempt(self._begin(connection, new), 1)
+            self._take(connection, mine)
+            return mine, _run(connection, mine.run)
+
+        mine, run = self._database.transact(begin)
+        self._attempts[mine.run] = mine
+        return run
 
     def plan(self, run_id: str, keys: Sequence[UnitKey]) -> None:
         """Add units to the plan; those that are there already stay as they are."""
@@ -108,11 +117,14 @@ class Ledger:
     def freeze(self, run_id: str) -> int:
         """The plan is whole, unless it is empty, and the run is running; how many units are planned."""
         number = self._number(run_id)
-        with self._database.write() as connection:
+
+        def freeze(connection: Connection) -> int:
             self._fence(number)(connection)
             planned = figures(connection, number).planned
             _set(connection, number, status="running", planned=planned, frozen=planned > 0)
-        return planned
+            return planned
+
+        return self._database.transact(freeze)
 
     def open_units(
         self, run_id: str, after: UnitKey | None, limit: int, states: Collection[str] = OPEN
@@ -154,10 +166,12 @@ class Ledger:
     ) -> Run:
         """The run's result, counted from its units, and the intents of its next jobs, in one transaction.
 
-        It gives the job's lease back. Intents of an earlier result that were not sent and are not wanted any more go.
+        It gives the job's lease back. Intents of an earlier result go, unless none takes their place and their job has
+        begun.
         """
         number = self._number(run_id)
-        with self._database.write() as connection:
+
+        def finish(connection: Connection) -> Run:
             self._fence(number)(connection)
             run, counted = _run(connection, number), figures(connection, number)
             if run.frozen and counted.planned != run.planned:  # all that MySQL tells of a unit that was never planned
@@ -173,32 +187,46 @@ class Ledger:
                 "error": _line(error),
             }
             _set(connection, number, **counted._asdict(), **result)
-            leases.release(connection, self._attempts[number])
-            finished = _run(connection, number)
+            leases.release(connection, self._mine(number))
+            return _run(connection, number)
+
+        finished = self._database.transact(finish)
         del self._attempts[number]
         return finished
 
     def reopen(self, run_id: str) -> Run:
         """Take up a run here, with the version it had: running, or planning where its plan is not whole.
 
-        Its units stay as they are; `open_units` gives those in OPEN + FAILED, or only those in FAILED. Raises
-        LeaseHeldError where somebody works on the same job.
+        Its units stay as they are; `open_units` gives those in OPEN + FAILED, or only those in FAILED. One that is done
+        stays done, and is nobody's. Raises LeaseHeldError where somebody works on the same job.
         """
         number = self._number(run_id)
-        with self._database.write() as connection:
-            connection.execute(sa.select(schema).with_for_update())
+
+        def reopen(connection: Connection) -> tuple[Attempt | None, Run]:
+            _one_at_a_time(connection)
             known = _run(connection, number)
+            if known.status == "done":
+                return None, known
+            mine = Attempt(number, known.attempt + 1)
+            self._take(connection, mine)
             status = "running" if known.frozen else "planning"
             again = {"status": status, "finished_at": None, "exit_code": None, "pruned": False}
-            self._hold(connection, number, known.attempt + 1)
-            _set(connection, number, **again, **_here(), attempt=known.attempt + 1)
-            return _run(connection, number)
+            _set(connection, number, **again, **_here(), attempt=mine.attempt)
+            return mine, _run(connection, number)
+
+        mine, run = self._database.transact(reopen)
+        if mine is not None:
+            self._attempts[number] = mine
+        return run
 
     def renew(self, run_id: str) -> None:
         """Hold the run's lease for another `life` seconds; raises LeaseLostError where somebody else has it."""
         number = self._number(run_id)
-        with self._database.write() as connection:
+
+        def renew(connection: Connection) -> None:
             leases.renew(connection, self._mine(number), self._database.moment(connection), self._life)
+
+        self._database.transact(renew)
 
     def next_jobs(self, run_id: str) -> list[NextJob]:
         """The run's next jobs, and what became of each."""
@@ -295,13 +323,10 @@ class Ledger:
         number: int = key[0]
         return number
 
-    def _hold(self, connection: Connection, number: int, attempt: int) -> None:
-        """Take the lease for this attempt; from then on this ledger writes for it."""
-        mine = Attempt(number, attempt)
-        leases.take(
-            connection, mine, self._database.moment(connection), self._life, same_machine=self._database.is_local
-        )
-        self._attempts[number] = mine
+    def _take(self, connection: Connection, mine: Attempt) -> None:
+        """Take the job's lease; attempts of this ledger that have no result are over."""
+        local, moment = self._database.is_local, self._database.moment(connection)
+        leases.take(connection, mine, moment, self._life, given_up=self._attempts.values(), same_machine=local)
 
     def _mine(self, number: int) -> Attempt:
         return self._attempts.get(number, Attempt(number, 0))
@@ -335,15 +360,26 @@ def _not_made_good() -> sa.ColumnElement[bool]:
     return sa.and_(runs.c.provisional.is_(True), ~sa.exists().where(final))
 
 
+def _one_at_a_time(connection: Connection) -> None:
+    """Who begins or takes up a run keeps others from it until the transaction ends: MySQL has no write lock."""
+    connection.execute(sa.select(schema).with_for_update())
+
+
 def _here() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid()}
 
 
 def _intend(connection: Connection, number: int, next_jobs: Sequence[Trigger], now: int) -> None:
-    """Keep the intents that are not there yet, and only those that are wanted or were sent."""
+    """Keep the intents that are not there yet; those of an earlier result are not kept beside them.
+
+    Where nothing is to follow now, what has begun under an earlier intent is still the run's to take up.
+    """
     wanted = [trigger.key for trigger in next_jobs]
-    unsent = sa.and_(triggers.c.run == number, triggers.c.sent_at.is_(None))
-    connection.execute(triggers.delete().where(unsent, triggers.c.trigger_key.not_in(wanted)))
+    begun = sa.select(runs.c.trigger_key).where(runs.c.trigger_key.is_not(None))
+    earlier = [triggers.c.run == number, triggers.c.trigger_key.not_in(wanted)]
+    if not wanted:
+        earlier.append(triggers.c.trigger_key.not_in(begun))
+    connection.execute(triggers.delete().where(*earlier))
     known = set(connection.scalars(sa.select(triggers.c.trigger_key).where(triggers.c.trigger_key.in_(wanted))))
     rows = [
         {"trigger_key": key, "run": number, "job": job, "argument": argument, "created_at": now}

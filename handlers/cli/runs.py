@@ -77,7 +77,7 @@ def _ledger(settings: Settings) -> Iterator["Ledger"]:
 def _current(ledger: "Ledger", run: "Run") -> "Run":
     """A run that goes on is counted now; the figures of the others stand in the ledger since they ended."""
     if run.finished_at is not None:
-        return msgspec.structs.replace(run, pending=ledger.pending(run.run_id))
+        return msgspec.structs.replace(run, pending=ledger.pending(run.run_id)) if run.next else run
     return msgspec.structs.replace(run, **ledger.figures(run.run_id)._asdict())
 
 

@@ -4,12 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import date
 
 import pytest
 
 from ark.ledger import Figures, LeaseHeldError, LeaseLostError, NewRun, UnitKey, UnitResult, open_ledger
+from ark.ledger import ledger as module
 from ark.ledger.database import Database
 from ark.settings import load
 
@@ -140,14 +144,16 @@ def test_a_lease_that_ran_out_is_still_ours_while_nobody_wants_it(ledger, later)
     assert ledger.freeze(run_id) == 1
 
 
-def test_a_renewed_lease_lives_on(ledger, ark_home, url, later, monkeypatch):
+def test_a_renewed_lease_lives_on(ledger, ark_home, url, later):
     run_id = ledger.begin(NEW).run_id
     later(LIFE - 1_000)
     ledger.renew(run_id)
     later(LIFE + 1_000)
-    monkeypatch.setattr("ark.process.identity", lambda: "another")
-    with pytest.raises(LeaseHeldError):
-        ledger.begin(NEW)
+    with closing(open_ledger(load({"ARK_HOME": str(ark_home), "ARK_LEDGER_URL": url}))) as other:
+        with pytest.raises(LeaseHeldError):
+            other.begin(NEW)
+        later(2 * LIFE)
+        assert other.begin(NEW).run_id != run_id
 
 
 def test_the_same_process_may_try_again_after_an_attempt_without_a_result(ledger):
@@ -155,6 +161,56 @@ def test_the_same_process_may_try_again_after_an_attempt_without_a_result(ledger
     second = ledger.begin(NEW)
     with pytest.raises(LeaseLostError, match=f"lost its lease to process .*{second.run_id}"):
         ledger.freeze(first.run_id)
+
+
+def test_another_thread_of_the_process_is_somebody_else(ledger, ark_home, url):
+    environ = {"ARK_HOME": str(ark_home), "ARK_LEDGER_URL": url}
+    run_id = ledger.begin(NEW).run_id
+    with closing(open_ledger(load(environ))) as other:
+        with pytest.raises(LeaseHeldError, match=f"process {os.getpid()} on .*{run_id}"):
+            other.begin(NEW)
+        ledger.close()  # without a result: whoever comes next need not wait
+        assert other.reopen(run_id).attempt == 2
+
+
+def test_a_run_that_is_done_is_nobody_s(ledger, ark_home, url):
+    run_id = ledger.begin(NEW).run_id
+    ledger.plan(run_id, [UNIT])
+    ledger.freeze(run_id)
+    ledger.settle(run_id, [UnitResult(UNIT, "verified", rows=2)])
+    done = ledger.finish(run_id, "done", 0, 1.0, 0)
+    assert ledger.reopen(run_id) == done
+    with closing(open_ledger(load({"ARK_HOME": str(ark_home), "ARK_LEDGER_URL": url}))) as other:
+        assert other.begin(NEW).attempt == 1
+
+
+def test_who_comes_while_a_run_ends_is_told_and_disturbs_nothing(ledger, ark_home, url, monkeypatch):
+    """On MySQL the two used to wait for each other's locks."""
+    keep = module._intend
+    ending = threading.Event()
+
+    def slowly(*arguments):
+        ending.set()
+        time.sleep(0.5)
+        keep(*arguments)
+
+    monkeypatch.setattr(module, "_intend", slowly)
+    run_id = ledger.begin(NEW).run_id
+    ledger.plan(run_id, [UNIT])
+    ledger.freeze(run_id)
+    ledger.settle(run_id, [UnitResult(UNIT, "verified", rows=2)])
+    with ThreadPoolExecutor(1) as thread:
+        finishing = thread.submit(ledger.finish, run_id, "done", 0, 1.0, 0)
+        assert ending.wait(10)
+        with closing(open_ledger(load({"ARK_HOME": str(ark_home), "ARK_LEDGER_URL": url}))) as other:
+            while not finishing.done():
+                try:
+                    other.begin(NEW)
+                except LeaseHeldError:
+                    continue
+                break
+            assert finishing.result(10).status == "done"
+            assert [run.status for run in other.runs()] in (["planning", "done"], ["done"])
 
 
 def test_nobody_writes_for_a_run_that_he_has_not_begun(ledger, ark_home, url):

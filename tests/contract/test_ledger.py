@@ -124,7 +124,7 @@ def test_an_unknown_run_is_refused_with_the_nearest(ledger):
 def test_versions_of_one_table_and_date_only_grow(ledger, opened, clock):
     first = ledger.begin(NEW)
     assert first.version == int(NOON * 1000)
-    assert opened().begin(NEW).version == first.version + 1
+    assert opened().begin(NEW._replace(agent_id="1050263")).version == first.version + 1
     clock.seconds -= 3600
     assert ledger.begin(NEW).version == first.version + 2
     assert ledger.begin(NEW._replace(data_date=date(2020, 5, 29))).version == first.version - 3_600_000
@@ -138,10 +138,10 @@ def test_versions_differ_when_many_begin_at_once(opened):
     ledgers = [opened() for _ in range(4)]
     begun = []
 
-    def begin(ledger):
-        begun.extend(ledger.begin(NEW) for _ in range(10))
+    def begin(ledger, agent):
+        begun.extend(ledger.begin(NEW._replace(agent_id=agent)) for _ in range(10))
 
-    together([(begin, ledger) for ledger in ledgers])
+    together([(begin, ledger, str(number)) for number, ledger in enumerate(ledgers)])
     assert len({run.version for run in begun}) == len({run.run_id for run in begun}) == 40
 
 
@@ -325,6 +325,20 @@ def test_intents_that_a_later_result_does_not_want_go_unless_they_were_sent(ledg
     assert [each.trigger for each in ledger.next_jobs(run.run_id) if not each.sent] == whole
 
 
+def test_what_has_begun_is_not_forgotten_by_a_result_that_wants_nothing(ledger):
+    """A follower of a partial run that a signal has stopped, and a rerun that starts none."""
+    early = [Trigger("r/a:partial", "gdt.a", "{}"), Trigger("r/b:partial", "gdt.b", "{}")]
+    run = finished(ledger, [verified(key) for key in keys(1)], next_jobs=early)
+    begun = ledger.begin(NEW._replace(trigger_key="r/a:partial", agent_id="7"))
+    ledger.reopen(run.run_id)
+    ledger.finish(run.run_id, "partial", 3, 1.0, 0)
+    assert [(each.trigger, each.run.run_id) for each in ledger.next_jobs(run.run_id)] == [(early[0], begun.run_id)]
+    ledger.reopen(run.run_id)
+    whole = [Trigger("r/a", "gdt.a", "{}")]
+    ledger.finish(run.run_id, "done", 0, 1.0, 0, whole)
+    assert [each.trigger for each in ledger.next_jobs(run.run_id)] == whole
+
+
 def test_result_and_next_jobs_are_one_transaction(ledger):
     run_id = planned(ledger, keys(1))
     with pytest.raises(sa.exc.IntegrityError):
@@ -403,6 +417,7 @@ def test_a_run_is_taken_up_where_it_was_left(ledger, opened):
 def test_a_run_that_was_killed_while_planning_plans_again(ledger, opened):
     run = ledger.begin(NEW)
     ledger.plan(run.run_id, keys(3))
+    ledger.close()
     again = opened()
     assert again.reopen(run.run_id).status == "planning"
     again.plan(run.run_id, keys(5))

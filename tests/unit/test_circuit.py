@@ -2,6 +2,7 @@
 
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ steps = st.lists(
         st.tuples(st.just("call"), st.booleans()),
         st.tuples(st.just("answer"), st.integers(0, 99)),
         st.tuples(st.just("trouble"), st.integers(0, 99)),
+        st.tuples(st.just("unsent"), st.integers(0, 99)),
         st.tuples(st.just("drop"), st.integers(0, 99)),
         st.tuples(st.just("wait"), st.floats(0, 20)),
     ),
@@ -47,7 +49,7 @@ class Played:
         if leave is not None:
             assert leave.probe == silent
             self.out.append(leave)
-            self.sent["probe" if leave.probe else "repeat" if repeat else "fresh"] += 1
+            self.sent[kind(leave)] += 1
             assert sum(leave.probe for leave in self.out) <= 1, "two probes at once"
         return leave
 
@@ -63,8 +65,17 @@ class Played:
                 assert was_open
                 assert leave.probe
                 assert not self.answers or silent_for >= PATIENCE
+        elif how == "unsent":
+            silence = self.circuit.opened_at, self.circuit.gone
+            self.sent[kind(leave)] -= 1
+            self.circuit.unsent(leave, self.now, FIRST_PAUSE)
+            assert silence == (self.circuit.opened_at, self.circuit.gone)
         else:
             self.circuit.dropped(leave)
+
+
+def kind(leave: Leave) -> str:
+    return "probe" if leave.probe else "repeat" if leave.repeat else "fresh"
 
 
 @given(slots, steps)
@@ -206,7 +217,7 @@ def test_units_that_are_repeated_in_vain_do_not_open_it():
 def test_what_never_left_this_machine_and_probes_cost_no_repeat():
     circuit = heard(1)
     for _ in range(100):
-        circuit.trouble(circuit.admit(0, repeat=True), 0, sent=False)
+        circuit.unsent(circuit.admit(0, repeat=True), 0, 1)
     assert circuit.may_repeat
     for _ in range(THRESHOLD):
         silent(circuit)
@@ -214,3 +225,26 @@ def test_what_never_left_this_machine_and_probes_cost_no_repeat():
         now = circuit.next_call
         circuit.trouble(circuit.admit(now, repeat=True), now)
     assert circuit.may_repeat
+
+
+@pytest.mark.parametrize("circuit", [Circuit(5, PATIENCE), heard()], ids=["never heard", "heard"])
+def test_what_never_left_this_machine_says_nothing_of_the_medium(circuit):
+    """It ends the run only when nothing has left for as long as a medium may be silent."""
+    assert not any(circuit.unsent(circuit.admit(0), 0, 1) for _ in range(3 * THRESHOLD))
+    assert circuit.opened_at is None
+    assert not circuit.unsent(circuit.admit(PATIENCE - 1), PATIENCE - 1, 1)
+    silent(circuit, PATIENCE - 1)
+    assert not circuit.unsent(circuit.admit(PATIENCE), PATIENCE, 1)
+    circuit.answered(circuit.admit(PATIENCE + 1), PATIENCE + 1)
+    assert not circuit.unsent(circuit.admit(2 * PATIENCE), 2 * PATIENCE, 1)
+    assert circuit.unsent(circuit.admit(3 * PATIENCE), 3 * PATIENCE, 1)
+    assert not circuit.gone
+
+
+def test_a_probe_that_cannot_be_sent_comes_again_after_its_pause():
+    circuit = Circuit(5, PATIENCE)
+    for _ in range(THRESHOLD):
+        silent(circuit)
+    circuit.unsent(circuit.admit(FIRST_PAUSE), FIRST_PAUSE, 1)
+    assert circuit.next_call == FIRST_PAUSE + 1
+    assert not circuit.gone

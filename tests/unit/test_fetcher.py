@@ -80,6 +80,36 @@ class ScriptedTokens:
             self.left.remove(token)
 
 
+class CountingGate(WindowGate):
+    """Counts what becomes of each permit; drawing one may take its time."""
+
+    def __init__(self, seconds: float = 0) -> None:
+        super().__init__(60)
+        self.seconds = seconds
+        self.drawn, self.ends = [], Counter()
+
+    async def permit(self):
+        await asyncio.sleep(self.seconds)
+        permit = await super().permit()
+        self.drawn.append(permit)
+        return permit
+
+    def passed(self, permit):
+        self.ends[id(permit)] += 1
+        super().passed(permit)
+
+    def refused(self, permit, windows, quota):
+        self.ends[id(permit)] += 1
+        return super().refused(permit, windows, quota)
+
+    def lost(self, permit):
+        self.ends[id(permit)] += 1
+        super().lost(permit)
+
+    def check_each_permit_ended_once(self):
+        assert self.ends == Counter(map(id, self.drawn))
+
+
 class Result:
     """What a run of the fetcher came to."""
 
@@ -88,14 +118,25 @@ class Result:
         self.stopped_by = []
         self.seconds = 0.0
 
+    @property
+    def requests(self) -> int:
+        return sum(unit.requests for unit in self.units.values())
+
     def states(self) -> Counter:
         return Counter(unit.state for unit in self.units.values())
 
 
 async def fetch(
-    accounts: int, http: ScriptedHttp, tokens: ScriptedTokens, workers: int, interface: type[GdtFunds] = GdtFunds
+    accounts: int,
+    http: ScriptedHttp,
+    tokens: ScriptedTokens,
+    workers: int,
+    interface: type[GdtFunds] = GdtFunds,
+    *,
+    cancelled: float | None = None,
+    gate: CountingGate | None = None,
 ) -> Result:
-    result = Result()
+    result, gate = Result(), gate or CountingGate()
 
     class Sink:
         def add(self, unit):
@@ -128,7 +169,7 @@ async def fetch(
         queue=queue,
         http=http,
         circuit=circuit,
-        gate=lambda: WindowGate(60),
+        gate=lambda: gate,
         tokens=tokens,
         reader=RecordReader(interface, "T1", DAY, 1),
         outcomes=outcomes,
@@ -141,8 +182,13 @@ async def fetch(
             await fetcher.advance(task)
 
     start = asyncio.get_running_loop().time()
-    await asyncio.gather(*(work() for _ in range(workers)))
+    running = [asyncio.create_task(work()) for _ in range(workers)]
+    await asyncio.wait(running, timeout=cancelled)
+    for worker in running:
+        assert worker.cancel() == (cancelled is not None)
+    await asyncio.gather(*running, return_exceptions=cancelled is not None)
     result.seconds = asyncio.get_running_loop().time() - start
+    gate.check_each_permit_ended_once()
     return result
 
 
@@ -326,7 +372,7 @@ SILENCES = {"no connection": TransportError("ConnectionRefusedError"), "a storm 
 
 
 @pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
-@pytest.mark.parametrize(("workers", "seconds"), [(1, 3), (10, 0.4), (50, 15), (50, 60), (50, 110)])
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 0.9), (10, 0.4), (50, 15), (50, 60), (50, 110)])
 def test_an_outage_in_mid_run_is_sat_out_at_a_tenth_of_the_cost(workers, seconds, silence):
     answered = []
 
@@ -340,7 +386,7 @@ def test_an_outage_in_mid_run_is_sat_out_at_a_tenth_of_the_cost(workers, seconds
     result, http = outcome(away, accounts=1000, workers=workers)
     assert result.states() == {"verified": 1000}
     assert not result.stopped_by
-    assert sum(http.calls.values()) <= 1100
+    assert result.requests == sum(http.calls.values()) <= 1100
     assert sum(1001 + seconds < at < 1011 + seconds for at in answered) >= min(9 / LATENCY * workers / 2, 400)
 
 
@@ -406,9 +452,142 @@ def test_no_socket_costs_neither_a_try_nor_the_unit():
 
     result, _ = outcome(without_sockets, accounts=300, workers=10)
     assert result.states() == {"verified": 300}
-    never, _ = outcome(lambda *_: ExhaustedError("no socket can be opened here", pause=1), accounts=300)
-    assert isinstance(never.stopped_by[0], ServiceDownError)
-    assert not never.units
+    assert result.requests == 300
+
+
+@pytest.mark.parametrize("begins", [0, 1])
+@pytest.mark.parametrize("seconds", [2, PATIENCE - 5, PATIENCE + 5])
+def test_no_socket_for_a_while_is_not_taken_for_a_silent_medium(begins, seconds):
+    def without_sockets(*_):
+        gone = begins <= asyncio.get_running_loop().time() - 1000 < begins + seconds
+        return ExhaustedError("none left; raise `ulimit -n`", pause=1) if gone else GOOD
+
+    result, _ = outcome(without_sockets, accounts=200)
+    assert set(result.states()) <= {"verified"}
+    if seconds < PATIENCE:
+        assert not result.stopped_by
+        assert result.requests == len(result.units) == 200
+        assert result.seconds < begins + seconds + 5
+    else:
+        assert isinstance(result.stopped_by[0], ServiceDownError)
+        assert str(result.stopped_by[0]).endswith("none left; raise `ulimit -n`")
+        assert "does not answer" not in str(result.stopped_by[0])
+        assert PATIENCE <= result.seconds < PATIENCE + begins + 5
+
+
+def test_a_silent_medium_is_probed_every_second_while_there_is_no_socket():
+    unsent = []
+
+    def away(*_):
+        now = asyncio.get_running_loop().time() - 1000
+        if 3 < now < 20:
+            unsent.append(now)
+            return ExhaustedError("none left", pause=1)
+        return TransportError("ConnectionRefusedError") if 1 < now < 3 else GOOD
+
+    result, _ = outcome(away, accounts=300)
+    assert result.states() == {"verified": 300}
+    assert not result.stopped_by
+    assert 10 <= len(unsent) <= 20
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+@pytest.mark.parametrize("refusal", [{"code": 11017}, (429, "slow down")])
+def test_a_call_that_was_refused_after_a_trouble_is_not_a_repeat(refusal, refusals):
+    """Troubles within the budget of 20, and quota refusals before the answer: neither is to fail a unit."""
+
+    def script(account, _token, call):
+        if int(account) >= 15 or call > 1 + refusals:
+            return GOOD
+        return TransportError("ConnectionResetError") if call == 1 else refusal
+
+    result, _ = outcome(script, accounts=100)
+    assert result.states() == {"verified": 100}
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.25, 1.02, 1.5, 2.2, 3.3])
+@pytest.mark.parametrize("drawing", [0, 0.7])
+def test_each_permit_ends_once_where_a_run_is_cancelled(seconds, drawing):
+    """Calls of units and probes are under way, or wait for their permits."""
+
+    def away(*_):
+        return GOOD if asyncio.get_running_loop().time() < 1001 else (503, "")
+
+    http = ScriptedHttp(away)
+    run(fetch(1000, http, ScriptedTokens("token-one"), 10, cancelled=seconds, gate=CountingGate(drawing)))
+
+
+@pytest.mark.parametrize("broken", ["params", "sign", "read", "trace"])
+def test_each_permit_ends_once_where_a_bug_ends_the_call(broken):
+    bugs = itertools.cycle([False, True])
+
+    def buggy(handler, *rest):
+        if next(bugs):
+            raise RuntimeError
+        return getattr(super(type(handler), handler), broken)(*rest)
+
+    broken_funds = type("BrokenFunds", (GdtFunds,), {broken: buggy})
+    result = run(fetch(20, ScriptedHttp(lambda *_: GOOD), ScriptedTokens("token-one"), 5, broken_funds))
+    assert result.states() == {"verified": 10, "failed": 10}
+
+
+def test_one_permit_is_drawn_for_a_probe():
+    """Answers of calls from before wake all workers in the silence. The others that are lost were being drawn then."""
+
+    class LateHttp(ScriptedHttp):
+        async def send(self, request, on_headers):
+            now = asyncio.get_running_loop().time()
+            account = int(parse_qs(urlsplit(request.url).query)["account_id"][0])
+            reply = await super().send(request, on_headers)
+            await asyncio.sleep(5 + account % 7 if 1002 < now < 1003 and account % 3 == 0 else 0)
+            return reply
+
+    def away(*_):
+        return (503, "") if 1003 < asyncio.get_running_loop().time() < 1030 else GOOD
+
+    http, gate, workers = LateHttp(away), CountingGate(0.5), 20
+    result = run(fetch(300, http, ScriptedTokens("token-one"), workers, gate=gate))
+    assert result.states() == {"verified": 300}
+    assert len(gate.drawn) <= sum(http.calls.values()) + workers
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_probe_without_a_permit_leaves_the_way_to_the_next(heard):
+    broken = []
+
+    class BrokenGate(CountingGate):
+        async def permit(self):
+            if asyncio.get_running_loop().time() > 1002 and not broken:
+                broken.append(True)
+                raise RuntimeError
+            return await super().permit()
+
+    def away(*_):
+        now = asyncio.get_running_loop().time() - 1000
+        return GOOD if now > (10 if heard else 1.9) or (heard and now < 1) else (503, "")
+
+    result = run(fetch(300, ScriptedHttp(away), ScriptedTokens("token-one"), 20, gate=BrokenGate(0.5)))
+    assert broken
+    assert result.states() == ({"verified": 300} if heard else {"verified": 299, "failed": 1})
+
+
+@pytest.mark.parametrize("answer", [{"code": 11017}, {"code": 11000}, {"code": 10000}, (200, "<html>"), (429, "")])
+def test_whatever_a_probe_is_answered_its_call_is_counted_and_its_permit_ends(answer):
+    probed = []
+
+    def away(_account, _token, call):
+        now = asyncio.get_running_loop().time()
+        if 1001 < now < 1005:
+            return TransportError("ConnectionResetError")
+        if now >= 1005 and not probed:
+            probed.append(call)
+            return answer
+        return GOOD
+
+    result, http = outcome(away, accounts=300)
+    assert result.states() == {"verified": 300}
+    assert probed == [max(http.calls.values())]
+    assert result.requests == sum(http.calls.values())
 
 
 @pytest.mark.parametrize(

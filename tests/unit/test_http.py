@@ -44,7 +44,7 @@ def test_retry_after(text, seconds):
 
 
 def test_retry_after_as_a_date():
-    text = format_datetime(NOW + timedelta(seconds=60), usegmt=True)
+    text = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     assert 0 < Reply(503, {"Retry-After": text}, b"").retry_after() <= 60
     assert Reply(503, {}, b"").retry_after() == 0
 

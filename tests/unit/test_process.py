@@ -47,6 +47,20 @@ def test_what_no_kernel_has_told_is_not_known(unknown):
     assert not process.is_dead(unknown)
 
 
+def test_what_cannot_be_looked_at_is_not_dead(monkeypatch, child):
+    """No file descriptor is left, or /proc hides the processes of others."""
+    known = process.identity(child.pid)
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "_stat", lambda _pid: [])
+        assert not process.is_dead(known)
+        patch.setattr(process.os, "kill", hidden)
+        assert not process.is_dead(known)
+
+
+def hidden(_pid, _number):
+    raise PermissionError
+
+
 def test_where_the_kernel_tells_nothing_nobody_is_dead(monkeypatch, tmp_path, child):
     known = process.identity(child.pid)
     child.kill()

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
 
-from ark.circuit import Circuit
+import pytest
+
+from ark.circuit import THRESHOLD, Circuit
 from ark.ledger import UnitKey
 from ark.units import Unit
 from handlers.queue import WAITING_AT_MOST, TaskQueue
@@ -140,6 +142,34 @@ def test_a_timer_that_rings_too_early_is_set_again(monkeypatch):
         return loop.time() - 1000
 
     assert run(scenario()) >= 10
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_silent_medium_is_probed_only_while_a_unit_waits_to_be_called(more):
+    """What is under way may have its answer already, and only wait for the store."""
+
+    async def scenario() -> list[bool]:
+        circuit = Circuit(9, 120)
+        queue = TaskQueue(chunked([make(number) for number in range(1 + more)]), circuit)
+        queue.known = await queue.get()
+        for _ in range(THRESHOLD):
+            circuit.trouble(circuit.admit(0), 0)
+        probes = []
+
+        async def probing() -> None:
+            while (task := await queue.get()) is not None:
+                probes.append(task.probe)
+                leave = circuit.admit(asyncio.get_running_loop().time())
+                circuit.answered(leave, 0)
+                queue.done()
+
+        idle = asyncio.create_task(probing())
+        await asyncio.sleep(60)
+        queue.done()
+        await idle
+        return probes
+
+    assert run(scenario()) == [True, False][: 2 * more]
 
 
 def test_stop_ends_waiting_workers_at_once():

@@ -244,7 +244,7 @@ def test_what_can_be_stored_of_a_batch_is_stored_although_the_rest_cannot(monkey
             raise ServiceDownError("region away")
 
     stored, rejected, errors = asyncio.run(
-        write(Sink(trouble=away), [(make(number), 2) for number in range(5)], patience=0.01)
+        write(Sink(trouble=away), [(make(number), 2) for number in range(5)], patience=0.3)
     )
     assert [str(error) for error in errors] == ["region away"]
     assert not rejected
