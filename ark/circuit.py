@@ -11,7 +11,9 @@ from math import inf
 from typing import NamedTuple
 
 THRESHOLD = 10
-"""Troubles in a row that open the circuit."""
+"""Troubles that open the circuit; fewer where fewer calls are under way at once."""
+PER_TROUBLE = 3
+"""Answers that make good for one trouble: a medium that fails more than a quarter of the calls is in trouble, too."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0
 """Seconds before the first probe; doubled after each trouble of a probe."""
 SHARE = 0.1
@@ -35,10 +37,11 @@ class Circuit:
 
     def __init__(self, slots: int, patience: float) -> None:
         self._at_once = slots + THRESHOLD
+        self._threshold = min(THRESHOLD, slots + 1)
         self._patience = patience
         self._answers = 0
         self._repeats = 0
-        self._row = 0
+        self._weight = 0
         self._round = 0
         self._probing = False
         self._pause = FIRST_PAUSE
@@ -80,12 +83,14 @@ class Circuit:
         A probe's answer closes the circuit. That of a call from before it opened only brings the next probe forward.
         """
         self._answers += 1
-        self._row = self.troubles = 0
+        self.troubles = 0
+        self._weight = max(0, self._weight - 1)
         self._unsent_since = inf
         if self.opened_at is None:
             return False
         if leave.probe:
             self._probing, self.opened_at, self._pause = False, None, FIRST_PAUSE
+            self._weight = 0
             self._round += 1
         else:
             self._probe_at = min(self._probe_at, now)
@@ -104,8 +109,9 @@ class Circuit:
         if self.opened_at is not None:
             self._still_open(leave, now, pause)
             return False
-        self._row += leave.round == self._round and (not leave.repeat or not self.heard)
-        if self._row < THRESHOLD and (self.heard or not last):
+        counts = leave.round == self._round and (not leave.repeat or not self.heard)
+        self._weight += PER_TROUBLE * counts
+        if self._weight < PER_TROUBLE * self._threshold and (self.heard or not last):
             return False
         self.opened_at = now
         self._probe_at = now + max(pause, self._pause)

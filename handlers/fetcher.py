@@ -18,7 +18,7 @@ from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
 from ark.circuit import Circuit
 from ark.errors import ArkError, LaterError, TokenError, TransportError, UnitError
-from ark.http import ExhaustedError, HttpClient, Reply
+from ark.http import ExhaustedError, HttpClient, Reply, StaleError
 from ark.quota import Gate
 from ark.rows import Row
 from handlers.api import ApiHandler, Stamp
@@ -38,6 +38,9 @@ BRIEFLY_AT_MOST = 20
 """Refusals in a row for less than a window that a unit sits out: together about a quarter of an hour."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second try; doubled for each further one, with jitter."""
+
+STALE_AT_MOST = 3
+"""Kept connections in a row that the medium may have closed meanwhile, before that is a trouble like any other."""
 
 NO_MORE_REPEATS = "the run has repeated as many calls as it may"
 
@@ -191,6 +194,13 @@ class Fetcher:
         return reply, answer
 
     async def _send(self, task: Task, call: Call) -> Reply:
+        """Send one call, and again with another nonce where the medium had closed the connection that was kept."""
+        for _ in range(STALE_AT_MOST):
+            with suppress(StaleError):
+                return await self._send_once(task, call)
+        return await self._send_once(task, call)
+
+    async def _send_once(self, task: Task, call: Call) -> Reply:
         handler = call.handler
         params = handler.params(task.unit)
         if task.part.ids:
@@ -299,7 +309,7 @@ class Fetcher:
         if error.wait < gate.window:
             self._briefly_refused(task, error)
             return
-        nobody_else = self._queue.drained and not self._never_refused
+        nobody_else = self._queue.drained and self._never_refused <= self._queue.parked
         task.refusals += nobody_else or gate.passes > task.passes_seen
         task.passes_seen = gate.passes
         if task.refusals >= REFUSED_AT_MOST:

@@ -49,6 +49,11 @@ class TaskQueue:
         """No fresh unit is left."""
         return self._no_more_chunks and not self._fresh
 
+    @property
+    def parked(self) -> int:
+        """Units that wait for the budget: none of them is called before something else is answered."""
+        return len(self._parked)
+
     async def get(self) -> Task | None:
         """The next unit, or None when all are settled or the run is stopped. Follow it by `done` or a `give_back`."""
         while not self._stopped:

@@ -39,6 +39,8 @@ LAST_RESORT = 9.0
 everything else is (Redis); when event log and alarms must be out; when whatever still runs is left behind; when the
 process ends even if nobody takes its last line. The ledger has the time in between."""
 
+PARENT = "_ARK_PARENT"
+"""The environment variable in which bin/ark hands on the pid of the process that has started it."""
 TWICE = 0.1
 """Two signals within so many seconds are one: `timeout` sends its own to the process and then to the whole group."""
 LOOK = 1.0
@@ -97,6 +99,7 @@ class Watch:
         self._clock, self._exit, self._parent = clock, leave, parent
         self._phase = IDLE
         self._entered = False
+        self._started_by: int | None = None
         self._letters: SimpleQueue[Stop | None] = SimpleQueue()  # the one queue that a signal handler may write to
         self._signalled: float | None = None
         self._stop: Stop | None = None
@@ -109,8 +112,13 @@ class Watch:
         """What the ledger said last of the run that was asked for."""
 
     def enter(self) -> None:
-        """From here on SIGTERM ends this process with 143, from the work's begin on with its result."""
+        """From here on SIGTERM ends this process with 143, from the work's begin on with its result.
+
+        Who has started it is what bin/ark says it was: it may be gone before Python is there to look.
+        """
         self._entered = True
+        told = os.environ.pop(PARENT, "")
+        self._started_by = int(told) if told.isdigit() else self._parent()
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def run(self, work: Callable[[], T], *, child: bool = False) -> T:
@@ -122,7 +130,7 @@ class Watch:
         if self._phase == WATCHING or threading.current_thread() is not threading.main_thread():
             return work()
         self._letters, self._signalled, self._stop, self._pressing, self.known = SimpleQueue(), None, None, None, None
-        parent = self._parent()
+        parent = self._started_by or self._parent()
         keeps = child or not _survives(parent)
         self._phase = WATCHING
         before = self._take_signals()

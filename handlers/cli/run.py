@@ -86,6 +86,9 @@ def run(
     from handlers.registry import find, names
 
     name = load_jobs(names()).resolve(interface)
+    if argument is not None and argument.isdigit() and len(shard) == 1:  # XXL-JOB's two values behind flags
+        shard = (argument, *shard)
+        argument = None
     flags = Flags(tenant=tenant, date=date, agent=agent, accounts=accounts, redis_key=redis_key, output=output)
     job = _job(settings, name, argument, flags)
     handler = find(name)

@@ -76,6 +76,20 @@ def test_the_platform_stops_a_shell_in_between(stage: Staging, wrapper: str, tmp
     stopped(here)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3])
+def test_a_shell_that_dies_while_ark_starts_leaves_nobody(
+    stage: Staging, wrapper: str, tmp_path: Path, seconds: float
+) -> None:
+    here = slow(stage)
+    execution = Execution([wrapper, argument(here)], here.ark.environment(), tmp_path / "job.log")
+    wait_for(lambda: living(here.ark.home), 20)
+    time.sleep(seconds)
+    execution.destroy(signal.SIGKILL)
+    execution.wait(20)
+    gone(here, 10)
+    assert here.calls()["requests"] < len(here.accounts)
+
+
 def test_an_ark_that_is_killed_takes_its_next_job_along(stage: Staging) -> None:
     here = stage(60)
     here.change(latency={"seconds": 0.3}, objects={"ads": [1]})

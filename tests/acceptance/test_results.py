@@ -163,6 +163,13 @@ def test_the_short_forms_take_tenant_and_date_from_the_key(stage: Staging) -> No
     assert (everything.code, everything.result["planned"]) == (0, 6)
 
 
+def test_the_scheduler_s_two_values_may_stand_behind_flags(stage: Staging) -> None:
+    here = stage(3)
+    said = here.run("gdt.funds", "0", "1")
+    assert (said.code, said.result["verified"]) == (0, 3)
+    assert "shard 0 of 1: not used" in said.err
+
+
 def test_a_whole_command_line_comes_as_one_string(stage: Staging) -> None:
     """As XXL-JOB hands it over, with a job's name of the scheduler and the shard behind it."""
     here = stage(4)

@@ -1,6 +1,7 @@
 """The circuit and the budget for repeats, under any order of answers and troubles."""
 
 from math import inf
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -136,14 +137,14 @@ def silent(circuit: Circuit, now: float = 0, **options: object) -> None:
     circuit.trouble(leave, now, **options)
 
 
-def heard(slots: int = 5) -> Circuit:
+def heard(slots: int = 9) -> Circuit:
     circuit = Circuit(slots, PATIENCE)
     circuit.answered(circuit.admit(0), 0)
     return circuit
 
 
 def test_a_medium_that_never_answers_is_gone_with_the_first_probe():
-    circuit = Circuit(5, PATIENCE)
+    circuit = Circuit(9, PATIENCE)
     for _ in range(THRESHOLD):
         silent(circuit)
     assert circuit.admit(FIRST_PAUSE / 2) is None
@@ -152,7 +153,7 @@ def test_a_medium_that_never_answers_is_gone_with_the_first_probe():
 
 
 def test_one_call_in_vain_is_enough_for_a_medium_that_never_answers():
-    circuit = Circuit(5, PATIENCE)
+    circuit = Circuit(9, PATIENCE)
     silent(circuit, last=True)
     assert circuit.opened_at is not None
     answering = heard()
@@ -214,8 +215,34 @@ def test_units_that_are_repeated_in_vain_do_not_open_it():
     assert circuit.opened_at is None
 
 
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_with_few_calls_at_once_few_troubles_open_it(slots):
+    """Else each unit would spend its tries before the others have had theirs."""
+    circuit = heard(slots)
+    for _ in range(slots):
+        silent(circuit)
+    assert circuit.opened_at is None
+    silent(circuit)
+    assert circuit.opened_at is not None
+
+
+@pytest.mark.parametrize(("share", "opens"), [(0.1, False), (0.4, True), (0.8, True)])
+def test_a_medium_that_answers_some_calls_only_is_in_trouble_too(share, opens):
+    chance = Random(7)
+    circuit = heard(50)
+    for _ in range(2000):
+        leave = circuit.admit(0)
+        if leave is None:
+            break
+        if chance.random() < share:
+            circuit.trouble(leave, 0)
+        else:
+            circuit.answered(leave, 0)
+    assert (circuit.opened_at is not None) == opens
+
+
 def test_what_never_left_this_machine_and_probes_cost_no_repeat():
-    circuit = heard(1)
+    circuit = heard()
     for _ in range(100):
         circuit.unsent(circuit.admit(0, repeat=True), 0, 1)
     assert circuit.may_repeat
@@ -227,7 +254,7 @@ def test_what_never_left_this_machine_and_probes_cost_no_repeat():
     assert circuit.may_repeat
 
 
-@pytest.mark.parametrize("circuit", [Circuit(5, PATIENCE), heard()], ids=["never heard", "heard"])
+@pytest.mark.parametrize("circuit", [Circuit(9, PATIENCE), heard()], ids=["never heard", "heard"])
 def test_what_never_left_this_machine_says_nothing_of_the_medium(circuit):
     """It ends the run only when nothing has left for as long as a medium may be silent."""
     assert not any(circuit.unsent(circuit.admit(0), 0, 1) for _ in range(3 * THRESHOLD))
@@ -242,7 +269,7 @@ def test_what_never_left_this_machine_says_nothing_of_the_medium(circuit):
 
 
 def test_a_probe_that_cannot_be_sent_comes_again_after_its_pause():
-    circuit = Circuit(5, PATIENCE)
+    circuit = Circuit(9, PATIENCE)
     for _ in range(THRESHOLD):
         silent(circuit)
     circuit.unsent(circuit.admit(FIRST_PAUSE), FIRST_PAUSE, 1)

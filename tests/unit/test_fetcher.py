@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from datetime import date
 from email.utils import formatdate
+from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 
 from ark.circuit import Circuit
 from ark.errors import LaterError, ServiceDownError, TokenError, TransportError
-from ark.http import ExhaustedError, Reply
+from ark.http import ExhaustedError, Reply, StaleError
 from ark.ledger import UnitKey
 from ark.quota import WindowGate
 from ark.settings import load as settings
@@ -372,7 +373,7 @@ SILENCES = {"no connection": TransportError("ConnectionRefusedError"), "a storm 
 
 
 @pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
-@pytest.mark.parametrize(("workers", "seconds"), [(1, 0.9), (10, 0.4), (50, 15), (50, 60), (50, 110)])
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 3), (1, 15), (10, 0.4), (50, 15), (50, 60), (50, 110)])
 def test_an_outage_in_mid_run_is_sat_out_at_a_tenth_of_the_cost(workers, seconds, silence):
     answered = []
 
@@ -622,3 +623,31 @@ def test_a_list_that_never_stands_still_is_given_up():
     assert result.states() == {"failed": 1}
     assert sum(http.calls.values()) == 6
     assert "changed while it was read" in result.units["1", "0", ""].reason
+
+
+def test_an_account_that_is_always_refused_ends_although_others_wait_for_the_budget():
+    """It used to be asked once a window for ever, and those that waited were never called again."""
+
+    def mixed(account, _token, call):
+        if int(account) == 0:
+            return {"code": 11017, "message": "limit"} if call <= 50 else GOOD
+        return TransportError("reset") if int(account) % 4 == 1 else GOOD
+
+    result, http = outcome(mixed, accounts=60, workers=10)
+    (refused,) = [unit for unit in result.units.values() if unit.code == 11017]
+    assert (refused.state, int(refused.key.account)) == ("failed", 0)
+    assert http.calls[refused.key.account] <= 10
+    assert result.states() == {"verified": 44, "failed": 16}
+
+
+def test_a_connection_that_was_closed_while_it_was_kept_costs_nothing():
+    turns = count(1)
+    result, http = outcome(lambda *_: StaleError("closed") if next(turns) % 2 == 0 else GOOD, accounts=200, workers=10)
+    assert result.states() == {"verified": 200}
+    assert sum(unit.requests for unit in result.units.values()) == http.calls.total()
+
+
+def test_connections_that_are_always_closed_are_a_trouble_like_any_other():
+    result, http = outcome(lambda account, *_: StaleError("closed") if int(account) == 7 else GOOD, accounts=50)
+    assert result.states() == {"verified": 49, "failed": 1}
+    assert max(http.calls.values()) <= 3 * 4
