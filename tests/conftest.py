@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Which of the processes that share the tests this is."""
+
+
+def database(number: int) -> int:
+    """The Redis database of this process that has this number, 0 to 15: some tests flush theirs."""
+    return 16 * (WORKER % 4) + number
+
+
 class SentryApi(NamedTuple):
     """Where events are read back: GET url + "issues/?project=1", "events/?issue=ID", with `Bearer token`."""
 
@@ -42,7 +51,7 @@ class Services:
     def of(cls, state: Mapping[str, Any]) -> Self:
         """What `bin/services` tells."""
         return cls(
-            redis_url=state["redis"]["url"],
+            redis_url=state["redis"]["url"].rpartition("/")[0] + f"/{database(2)}",
             hbase_url=state["hbase"]["url"],
             kafka_url=state["kafka"]["url"],
             mariadb_url=state["mariadb"]["url"],

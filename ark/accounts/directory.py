@@ -203,15 +203,20 @@ class Directory:
         Where somebody has, or the connection broke, it is done again; ServiceDownError, which names `key`, when that
         has taken too long: the client itself would go on for ever.
         """
-        try:
-            async with asyncio.timeout(PATIENCE):
-                with self.translated("MULTI", key):
-                    answers: list[Any] = await self.client.transaction(function, *watched)
-                    return answers
-        except TimeoutError:
-            raise ServiceDownError(
-                f"Redis at {self.place} has not done MULTI {key} in {PATIENCE:g} s: see who else writes there"
-            ) from None
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE
+        with self.translated("MULTI", key):
+            async with self.client.pipeline() as pipe:
+                while clock() < deadline:
+                    # not within asyncio.timeout: the client may take its cancellation for a connection that broke
+                    with suppress(exceptions.WatchError):
+                        await pipe.watch(*watched)
+                        await function(pipe)
+                        answers: list[Any] = await pipe.execute()
+                        return answers
+        raise ServiceDownError(
+            f"Redis at {self.place} has not done MULTI {key} in {PATIENCE:g} s: see who else writes there"
+        )
 
     async def script(self, text: str, keys: Sequence[str], *values: str | int) -> Any:  # noqa: ANN401
         """What a Lua script answers: several commands between which nobody else's come. It may be sent twice."""

@@ -23,13 +23,13 @@ from click.testing import CliRunner
 from handlers.cli.main import cli, main
 from media.gdt.daily_report_ad import GdtDailyReportAd
 from media.gdt.hourly_report_ad import GdtHourlyReportAd
-from tests.conftest import CHECKOUT, Services
+from tests.conftest import CHECKOUT, Services, database
 from tests.simulator import Media, simulator
 
 BIN = str(CHECKOUT / "bin" / "ark")
 DATE = "2020-05-30"
 COMPACT = DATE.replace("-", "")
-DATABASE = 9
+DATABASE = database(9)
 """The Redis database of these tests: what is in it is theirs."""
 LONGEST_LINE = 4000
 PYCACHE = str(CHECKOUT / ".pytest_cache" / "bytecode")

@@ -12,7 +12,7 @@ import redis
 
 from tests.acceptance.conftest import DAILY, FUNDS, HOURLY, Ark, Kind, Simulated, compare
 from tests.acceptance.readers import Cell, Database, Sentry, Table, Topic
-from tests.conftest import CHECKOUT, Services
+from tests.conftest import CHECKOUT, Services, database
 from tests.simulator import Media
 
 pytestmark = pytest.mark.services
@@ -82,7 +82,7 @@ def world(ark_home: Path, services: Services) -> Iterator[World]:
 def own_redis(services: Services) -> Iterator["redis.Redis[bytes]"]:
     """A database of the real Redis that nobody else uses: the argument fixes the names of its keys."""
     server = services.redis_url.rpartition("/")[0]
-    for number in range(10, 16):
+    for number in map(database, range(10, 16)):
         client = redis.Redis.from_url(f"{server}/{number}")
         if client.set(CLAIM, "", nx=True, ex=600):
             alone = client.dbsize() == 1

@@ -25,7 +25,7 @@ from tests.acceptance.conftest import Said, ended, wait_for
 from tests.chaos.judge import GDT
 from tests.chaos.servers import shared
 from tests.chaos.stage import LIMIT, Ground, Scene, real
-from tests.conftest import Services
+from tests.conftest import Services, database
 from tests.proxy import (
     Bandwidth,
     CutMessage,
@@ -44,7 +44,7 @@ from tests.proxy import (
 ACCOUNTS = 12
 LATENCY = 0.03
 """Seconds of an answer of the medium: the chain takes some seconds."""
-DATABASE = 9
+DATABASE = database(9)
 """Of the shared Redis, as in the acceptance tests."""
 EXITS = {0, 3, 69, 74, 75, 77}
 """What a run may end with whose services fail: design.md, 5.6."""

@@ -26,6 +26,7 @@ from ark.errors import (
 )
 from ark.redact import redact
 from ark.settings import load
+from tests.conftest import database
 
 AGENT = "1050262"
 OTHER = "4011704"
@@ -44,7 +45,7 @@ def url(request):
     """The embedded server and a real one, in a database that no other test uses: the same suite for both."""
     if request.param == "embedded":
         return request.getfixturevalue("embedded")
-    return urlunsplit(urlsplit(request.getfixturevalue("services").redis_url)._replace(path="/11"))
+    return urlunsplit(urlsplit(request.getfixturevalue("services").redis_url)._replace(path=f"/{database(11)}"))
 
 
 def scenario(test):
@@ -172,7 +173,11 @@ async def test_the_agents_that_are_there_are_named(directory, key):
 
 def test_an_empty_database_is_a_service_that_is_down(url):
     parts = urlsplit(url)
-    other = "unix://" + parts.path + "?db=13" if parts.scheme == "unix" else urlunsplit(parts._replace(path="/13"))
+    other = (
+        "unix://" + parts.path + "?db=13"
+        if parts.scheme == "unix"
+        else urlunsplit(parts._replace(path=f"/{database(13)}"))
+    )
 
     async def go():
         async with aclosing(await connect(load({"ARK_REDIS_URL": other}))) as directory:

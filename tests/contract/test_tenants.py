@@ -23,6 +23,7 @@ from ark.tenants.rules import load_rules
 from ark.tenants.views import AgentRow, TenantRow, Views, read
 from handlers.registry import names
 from handlers.tenants import sync
+from tests.conftest import database
 from tests.proxy import LimitData, Proxy, ResetPeer, Way
 
 RULES = load_rules(names())
@@ -227,7 +228,7 @@ def url(request):
     """The embedded server, and a real one in a database that no other test uses."""
     if request.param == "embedded":
         return request.getfixturevalue("embedded")
-    return urlunsplit(urlsplit(request.getfixturevalue("services").redis_url)._replace(path="/12"))
+    return urlunsplit(urlsplit(request.getfixturevalue("services").redis_url)._replace(path=f"/{database(12)}"))
 
 
 @contextmanager
@@ -413,7 +414,7 @@ def through(proxy, url):
 @pytest.mark.services
 def test_a_connection_that_breaks_at_any_byte_leaves_nothing_or_all(services, monkeypatch):
     """Where only the answer is lost, the next attempt finds the work done, and tells all the same what was done."""
-    url = urlunsplit(urlsplit(services.redis_url)._replace(path="/12"))
+    url = urlunsplit(urlsplit(services.redis_url)._replace(path=f"/{database(12)}"))
     address = urlsplit(url)
     contents, found = lists._contents, []
 
@@ -437,7 +438,7 @@ def test_a_connection_that_breaks_at_any_byte_leaves_nothing_or_all(services, mo
 
 @pytest.mark.services
 def test_a_redis_that_goes_away_in_between_leaves_nothing_or_all(services):
-    url = urlunsplit(urlsplit(services.redis_url)._replace(path="/12"))
+    url = urlunsplit(urlsplit(services.redis_url)._replace(path=f"/{database(12)}"))
     address = urlsplit(url)
     with redis_client(url) as client:
         for position in range(200, 3000, 400):

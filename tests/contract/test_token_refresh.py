@@ -24,7 +24,7 @@ from ark.errors import LaterError, LocalDiskError, ServiceDownError, TokenError
 from ark.http import HttpClient
 from ark.settings import load
 from handlers.refresh import refresher
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, database
 from tests.contract.renewing import AGENT, LONG, OTHER, RESET, Medium, Stage, moment
 from tests.proxy import Latency, Proxy, Timeout, Way
 
@@ -52,7 +52,7 @@ def redis_url(request):
     """The oldest server that Ark supports, and a new one."""
     if request.param == "embedded":
         return request.getfixturevalue("embedded")
-    return urlunsplit(urlsplit(request.getfixturevalue("services").redis_url)._replace(path="/11"))
+    return urlunsplit(urlsplit(request.getfixturevalue("services").redis_url)._replace(path=f"/{database(11)}"))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from tests.services.service import Service
 
 
 class Redis(Service):
-    """Sixteen databases; Ark's is 2. DEBUG commands are allowed, for fault tests."""
+    """Sixteen databases for each of four testing processes; Ark's is 2. DEBUG commands are allowed, for fault tests."""
 
     name = "redis"
     tools = ("redis-server",)
@@ -17,6 +17,7 @@ class Redis(Service):
             "port": str(self.port),
             "dir": str(self.folder),
             "save": "",
+            "databases": "64",
             "appendonly": "yes",
             "enable-debug-command": "local",
         }
