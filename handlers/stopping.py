@@ -39,8 +39,6 @@ LAST_RESORT = 9.0
 everything else is (Redis); when event log and alarms must be out; when whatever still runs is left behind; when the
 process ends even if nobody takes its last line. The ledger has the time in between."""
 
-PARENT = "_ARK_PARENT"
-"""The environment variable in which bin/ark hands on the pid of the process that has started it."""
 TWICE = 0.1
 """Two signals within so many seconds are one: `timeout` sends its own to the process and then to the whole group."""
 LOOK = 1.0
@@ -111,14 +109,13 @@ class Watch:
         self.known: Run | None = None
         """What the ledger said last of the run that was asked for."""
 
-    def enter(self) -> None:
+    def enter(self, parent: str = "") -> None:
         """From here on SIGTERM ends this process with 143, from the work's begin on with its result.
 
-        Who has started it is what bin/ark says it was: it may be gone before Python is there to look.
+        `parent`: the pid of who has started it, where bin/ark says so: it may be gone before Python is there to look.
         """
         self._entered = True
-        told = os.environ.pop(PARENT, "")
-        self._started_by = int(told) if told.isdigit() else self._parent()
+        self._started_by = int(parent) if parent.isdigit() else self._parent()
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def run(self, work: Callable[[], T], *, child: bool = False) -> T:

@@ -47,6 +47,7 @@ DISTRIBUTIONS = {"Hbase_thrift": "happybase", "kafka": "kafka-python", "sentry_s
 
 ENVIRONMENT = {
     "handlers/cli/main.py": "hands os.environ to the settings",
+    "handlers/cli/__main__.py": "takes from bin/ark who has started the process",
     "ark/observers/logs.py": "asks the terminal's own variables NO_COLOR and TERM",
 }
 

@@ -4,7 +4,8 @@ SQLite under ARK_HOME, or MySQL, so that any machine can take up a run:
 
 records    the values that go in and come out      tables     the tables, and the two statements that run per unit
 units      reading, counting and folding units     database   engine, transactions, foreign errors
-leases     who works on which job               ledger     `Ledger`, what everyone uses
+leases     who works on which job               intents    what follows a run
+runs       one run, read                        ledger     `Ledger`, what everyone uses
 """
 
 from ark.ledger.leases import LeaseHeldError, LeaseLostError

@@ -5,7 +5,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ark.errors import ArkError, InternalError, UsageError
-from ark.ledger import leases
+from ark.ledger import intents, leases
 from ark.ledger.database import Database
 from ark.ledger.leases import Attempt
 from ark.ledger.records import (
@@ -32,6 +32,7 @@ from ark.ledger.records import (
     UnitKey,
     UnitResult,
 )
+from ark.ledger.runs import RUN, made
 from ark.ledger.tables import (
     KEY,
     REASON_LENGTH,
@@ -52,8 +53,6 @@ PAGE = 1000
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, changes of direction, halves of characters."""
 DAY_MS = 86_400_000
-RUN = [runs.c[name] for name in Run.__struct_fields__ if name != "pending"]
-INTENT = [triggers.c[name] for name in ("trigger_key", "job", "argument")]
 
 
 def open_ledger(settings: Settings, now: Callable[[], float] = time.time) -> "Ledger":
@@ -176,7 +175,7 @@ class Ledger:
             run, counted = _run(connection, number), figures(connection, number)
             if run.frozen and counted.planned != run.planned:  # all that MySQL tells of a unit that was never planned
                 raise InternalError(f"run {run_id} planned {run.planned} units, and now has {counted.planned}")
-            _intend(connection, number, next_jobs, self._ms())
+            intents.keep(connection, number, next_jobs, self._ms())
             result = {
                 "status": status,
                 "exit_code": exit_code,
@@ -230,11 +229,9 @@ class Ledger:
 
     def next_jobs(self, run_id: str) -> list[NextJob]:
         """The run's next jobs, and what became of each."""
-        wanted = sa.select(*INTENT, triggers.c.sent_at, *RUN).order_by(triggers.c.trigger_key)
-        begun = sa.outerjoin(triggers, runs, runs.c.trigger_key == triggers.c.trigger_key)
-        here = triggers.c.run == self._number(run_id)
+        number = self._number(run_id)
         with self._database.read() as connection:
-            return [_next_job(row) for row in connection.execute(wanted.select_from(begun).where(here))]
+            return intents.of_run(connection, number)
 
     def pending(self, run_id: str) -> int:
         """How many of the run's next jobs are not started, or have something open in them or in what follows them."""
@@ -369,27 +366,6 @@ def _here() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid()}
 
 
-def _intend(connection: Connection, number: int, next_jobs: Sequence[Trigger], now: int) -> None:
-    """Keep the intents that are not there yet; those of an earlier result are not kept beside them.
-
-    Where nothing is to follow now, what has begun under an earlier intent is still the run's to take up.
-    """
-    wanted = [trigger.key for trigger in next_jobs]
-    begun = sa.select(runs.c.trigger_key).where(runs.c.trigger_key.is_not(None))
-    earlier = [triggers.c.run == number, triggers.c.trigger_key.not_in(wanted)]
-    if not wanted:
-        earlier.append(triggers.c.trigger_key.not_in(begun))
-    connection.execute(triggers.delete().where(*earlier))
-    known = set(connection.scalars(sa.select(triggers.c.trigger_key).where(triggers.c.trigger_key.in_(wanted))))
-    rows = [
-        {"trigger_key": key, "run": number, "job": job, "argument": argument, "created_at": now}
-        for key, job, argument in next_jobs
-        if key not in known
-    ]
-    if rows:
-        connection.execute(triggers.insert(), rows)
-
-
 def _set(connection: Connection, number: int, **values: object) -> None:
     connection.execute(runs.update().where(runs.c.number == number).values(values))
 
@@ -399,18 +375,7 @@ def _run(connection: Connection, number: int) -> Run:
 
 
 def _decode(row: sa.Row[Any]) -> Run:
-    return _made(row._asdict())
-
-
-def _made(values: Mapping[str, Any]) -> Run:
-    return Run(**{**values, "next": msgspec.json.decode(values["next"])})
-
-
-def _next_job(row: Sequence[Any]) -> NextJob:
-    columns = len(INTENT)
-    names = [column.name for column in RUN]
-    run = dict(zip(names, row[columns + 1 :], strict=True))
-    return NextJob(Trigger._make(row[:columns]), row[columns] is not None, _made(run) if run["run_id"] else None)
+    return made(row._asdict())
 
 
 def _unknown(connection: Connection, run_id: str) -> UsageError:

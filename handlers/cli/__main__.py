@@ -10,11 +10,13 @@ from typing import NoReturn
 from handlers.stopping import SIGNALS, watch
 
 INTERRUPTED = 128 + signal.SIGINT
+PARENT = "_ARK_PARENT"
+"""The environment variable in which bin/ark hands on the pid of the process that has started it."""
 
 
 def enter() -> NoReturn:
     """Run one command and end the process with its exit code, whatever hangs in its threads."""
-    watch.enter()
+    watch.enter(os.environ.pop(PARENT, ""))
     try:
         from handlers.cli.main import main
 

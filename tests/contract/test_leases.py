@@ -12,8 +12,7 @@ from datetime import date
 
 import pytest
 
-from ark.ledger import Figures, LeaseHeldError, LeaseLostError, NewRun, UnitKey, UnitResult, open_ledger
-from ark.ledger import ledger as module
+from ark.ledger import Figures, LeaseHeldError, LeaseLostError, NewRun, UnitKey, UnitResult, intents, open_ledger
 from ark.ledger.database import Database
 from ark.settings import load
 
@@ -186,7 +185,7 @@ def test_a_run_that_is_done_is_nobody_s(ledger, ark_home, url):
 
 def test_who_comes_while_a_run_ends_is_told_and_disturbs_nothing(ledger, ark_home, url, monkeypatch):
     """On MySQL the two used to wait for each other's locks."""
-    keep = module._intend
+    keep = intents.keep
     ending = threading.Event()
 
     def slowly(*arguments):
@@ -194,7 +193,7 @@ def test_who_comes_while_a_run_ends_is_told_and_disturbs_nothing(ledger, ark_hom
         time.sleep(0.5)
         keep(*arguments)
 
-    monkeypatch.setattr(module, "_intend", slowly)
+    monkeypatch.setattr(intents, "keep", slowly)
     run_id = ledger.begin(NEW).run_id
     ledger.plan(run_id, [UNIT])
     ledger.freeze(run_id)
