@@ -7,7 +7,6 @@ which may carry a token. Certificates are checked against the system's authoriti
 import errno
 import resource
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Self
@@ -76,25 +75,16 @@ class ExhaustedError(TransportError):
     """A call that never left this machine, which has no file descriptor or port for it just now."""
 
 
-class StaleError(TransportError):
-    """The server had closed a kept connection before it saw the call, or as it did: another one may do at once."""
-
-
-_KEPT: ContextVar[bool] = ContextVar("kept", default=False)
-"""Whether the call under way in this task was sent on a connection that was used before."""
-
-
 class _Connector(aiohttp.TCPConnector):
-    """Drops a kept connection on which something came although nothing was asked, and notes where it gives one out.
+    """Drops a kept connection on which something came although nothing was asked.
 
-    aiohttp would take what came for the answer to the next request, and be one answer behind from then on. It has no
-    public place to look at a connection before it is used again.
+    aiohttp would take it for the answer to the next request, and be one answer behind from then on. It has no public
+    place to look at a connection before it is used again.
     """
 
     async def _get(self, *args: Any) -> aiohttp.connector.Connection | None:  # noqa: ANN401 - aiohttp's own
         while (connection := await super()._get(*args)) is not None:
             if connection.protocol is None or not connection.protocol.should_close:
-                _KEPT.set(True)
                 return connection
             connection.close()
         return None
@@ -125,11 +115,8 @@ class HttpClient:
     async def send(self, request: Request, on_headers: Callable[[Mapping[str, str]], None]) -> Reply:
         """Send one request and read its body; `on_headers` is told the headers before the body is read.
 
-        Raises TransportError for what is worth another try (StaleError: at once), BadBodyError for a redirect or a
-        body that is too large.
+        Raises TransportError for what is worth another try, BadBodyError for a redirect or a body that is too large.
         """
-        _KEPT.set(False)
-        heard = False
         try:
             async with self._session.request(
                 request.method,
@@ -138,7 +125,6 @@ class HttpClient:
                 data=request.body,
                 allow_redirects=False,
             ) as response:
-                heard = True
                 on_headers(response.headers)
                 if _REDIRECT <= response.status < _CLIENT_ERROR:
                     raise BadBodyError(_redirect(response.status, response.headers.get("Location", "")))
@@ -146,8 +132,6 @@ class HttpClient:
         except TimeoutError as error:
             raise TransportError(f"timed out ({type(error).__name__})") from None
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            if _KEPT.get() and not heard and isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
-                raise StaleError("the server had closed the connection") from None
             raise _trouble(error) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:

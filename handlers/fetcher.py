@@ -18,7 +18,7 @@ from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
 from ark.circuit import Circuit
 from ark.errors import ArkError, LaterError, TokenError, TransportError, UnitError
-from ark.http import ExhaustedError, HttpClient, Reply, StaleError
+from ark.http import ExhaustedError, HttpClient, Reply
 from ark.quota import Gate
 from ark.rows import Row
 from handlers.api import ApiHandler, Stamp
@@ -38,9 +38,6 @@ BRIEFLY_AT_MOST = 20
 """Refusals in a row for less than a window that a unit sits out: together about a quarter of an hour."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second try; doubled for each further one, with jitter."""
-
-STALE_AT_MOST = 3
-"""Kept connections in a row that the medium may have closed meanwhile, before that is a trouble like any other."""
 
 NO_MORE_REPEATS = "the run has repeated as many calls as it may"
 
@@ -194,13 +191,6 @@ class Fetcher:
         return reply, answer
 
     async def _send(self, task: Task, call: Call) -> Reply:
-        """Send one call, and again with another nonce where the medium had closed the connection that was kept."""
-        for _ in range(STALE_AT_MOST):
-            with suppress(StaleError):
-                return await self._send_once(task, call)
-        return await self._send_once(task, call)
-
-    async def _send_once(self, task: Task, call: Call) -> Reply:
         handler = call.handler
         params = handler.params(task.unit)
         if task.part.ids:

@@ -102,7 +102,7 @@ def test_what_follows_is_started_once_though_the_run_died_before_it(world, monke
     with serve(*doors()) as medium:
         world.at(medium)
         with monkeypatch.context() as patch:
-            patch.setattr(launch, "_follow", lambda _settings, _ledger, done, _finished: done)  # it died here
+            patch.setattr(launch, "_follow", lambda _settings, _ledger, done, *_: done)  # it died here
             run = world.run("jrtt.child_agents", follow=True)
         assert started(world) == {("jrtt.child_agents", AGENT): 1}
         for _ in range(2):

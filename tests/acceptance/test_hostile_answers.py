@@ -371,11 +371,16 @@ def daily(module_ark: Ark, directory: Any) -> Outcome:
     return played(module_ark, directory, "gdt.daily_report_ad", DAILY.table, PAGES)
 
 
+PROBES = 3
+"""Calls of probes that one unit may be billed for."""
+
+
 def check(case: Case, unit: Mapping[str, Any]) -> None:
     assert unit["state"] == case.state, unit
     assert bool(unit["reason"]) == (case.state == "failed")
     assert re.search(case.reason, unit["reason"]), unit["reason"]
-    assert case.requests in {None, unit["requests"]}, unit
+    # so much trouble may open the circuit: a probe is counted with the unit that is called next
+    assert case.requests is None or 0 <= unit["requests"] - case.requests <= PROBES, unit
     assert case.state == "failed" or unit["rows"] == case.rows
 
 

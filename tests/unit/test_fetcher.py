@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from datetime import date
 from email.utils import formatdate
-from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,7 +14,7 @@ from structlog.testing import capture_logs
 
 from ark.circuit import Circuit
 from ark.errors import LaterError, ServiceDownError, TokenError, TransportError
-from ark.http import ExhaustedError, Reply, StaleError
+from ark.http import ExhaustedError, Reply
 from ark.ledger import UnitKey
 from ark.quota import WindowGate
 from ark.settings import load as settings
@@ -638,16 +637,3 @@ def test_an_account_that_is_always_refused_ends_although_others_wait_for_the_bud
     assert (refused.state, int(refused.key.account)) == ("failed", 0)
     assert http.calls[refused.key.account] <= 10
     assert result.states() == {"verified": 44, "failed": 16}
-
-
-def test_a_connection_that_was_closed_while_it_was_kept_costs_nothing():
-    turns = count(1)
-    result, http = outcome(lambda *_: StaleError("closed") if next(turns) % 2 == 0 else GOOD, accounts=200, workers=10)
-    assert result.states() == {"verified": 200}
-    assert sum(unit.requests for unit in result.units.values()) == http.calls.total()
-
-
-def test_connections_that_are_always_closed_are_a_trouble_like_any_other():
-    result, http = outcome(lambda account, *_: StaleError("closed") if int(account) == 7 else GOOD, accounts=50)
-    assert result.states() == {"verified": 49, "failed": 1}
-    assert max(http.calls.values()) <= 3 * 4

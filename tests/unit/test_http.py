@@ -1,6 +1,5 @@
 """What is read from headers, and how many calls this process has files for."""
 
-import asyncio
 import resource
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -9,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ark.errors import TransportError
-from ark.http import LONGEST_WAIT, OTHER_FILES, HttpClient, Reply, Request, StaleError, fitted
+from ark.http import LONGEST_WAIT, OTHER_FILES, Reply, fitted
 from ark.settings import load
 
 NOW = datetime.now(UTC)
@@ -98,35 +96,3 @@ def test_calls_are_as_many_as_there_are_files_for(monkeypatch, soft, hard, calls
     assert fitted(settings).http.concurrency == calls
     assert limits.limits[0] == left
     assert fitted(settings).http.patience == settings.http.patience
-
-
-class Closing:
-    """A server that answers, keeps the connection for a moment, and closes it without a word."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        self.asked += 1
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-        await reader.readuntil(b"\r\n\r\n")
-        writer.close()
-
-
-def test_a_kept_connection_that_the_server_closes_is_told_from_a_trouble():
-    async def calls() -> list[object]:
-        server = Closing()
-        async with await asyncio.start_server(server, "127.0.0.1", 0) as listening:
-            url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
-            async with HttpClient(load({}).http) as http:
-                said: list[object] = []
-                for _ in range(4):
-                    try:
-                        said.append((await http.send(Request(url), lambda _: None)).body)
-                    except TransportError as error:
-                        said.append(type(error))
-        assert server.asked == 2
-        return said
-
-    assert asyncio.run(calls()) == [b"{}", StaleError, b"{}", StaleError]
