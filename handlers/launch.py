@@ -339,7 +339,7 @@ def _send(settings: Settings, ledger: Ledger, next_job: NextJob, finished: Finis
         return Sent(begun=begun is not None)
     if begun is None and ledger.begun_by(trigger.key) is None:
         log.error("next job ended before its run began; `ark rerun` tries again", job=trigger.job, exit=code)
-        return Sent(begun=False)
+        return Sent(begun=False, code=code)
     if code not in SIGNALLED:  # what a signal has stopped is taken up by the next rerun, as what was killed
         ledger.mark_sent(trigger.key)
     return Sent(begun=True, code=code)

@@ -1,5 +1,6 @@
 """What a rerun may take up, and how a command's wishes reach the jobs that follow."""
 
+from contextlib import closing
 from datetime import date
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 
 from ark.errors import ConfigError
 from ark.job import Job
-from ark.ledger import LeaseHeldError, NewRun, open_ledger
+from ark.ledger import LeaseHeldError, NewRun, Trigger, UnitKey, UnitResult, open_ledger
 from ark.settings import load
 from handlers import launch
 
@@ -106,3 +107,18 @@ def test_a_partial_run_starts_what_follows_only_where_it_was_asked_to(settings, 
 def test_a_next_job_s_own_process_is_told_the_same():
     assert launch.How().words() == []
     assert launch.How(on_partial=True, wait=True).words() == ["--trigger-on-partial", "--wait"]
+
+
+@pytest.mark.parametrize(("ended", "code"), [(143, 143), (130, 130), (78, 3), (0, 3)])
+def test_a_next_job_s_process_that_ends_before_its_run_began(ark_home, monkeypatch, ended, code):
+    """A signal that stopped it stops us; else it is still to be started, and that is told."""
+    settings = load({"ARK_HOME": str(ark_home), "ARK_NEXT_DISPATCH": "subprocess"})
+    monkeypatch.setattr(launch, "_spawn", lambda *_: ended)
+    with closing(open_ledger(settings)) as ledger:
+        run = ledger.begin(NEW)
+        ledger.plan(run.run_id, [UnitKey("1", "2", "")])
+        ledger.freeze(run.run_id)
+        ledger.settle(run.run_id, [UnitResult(UnitKey("1", "2", ""), "verified")])
+        done = ledger.finish(run.run_id, "done", 0, 1.0, 0, [Trigger("k", "gdt.daily_report_ad", "%7B%7D")])
+        told = launch._follow(settings, ledger, done, lambda _: None, launch.How())
+    assert (told.status, told.exit_code, told.pending) == ("done", code, 1)
