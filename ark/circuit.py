@@ -1,8 +1,8 @@
 """Whether the medium is there, and how often a call that brought no answer may be repeated.
 
-A trouble is a call without an answer: refused, reset, timed out, cut short, or a 5xx without a body code. After some
-troubles in a row the circuit opens: nobody calls but one probe at a time, until a probe is answered. Repeats of calls
-in trouble have a budget for the whole run, so that a medium that staggers is not pushed over.
+A trouble is a call without an answer: refused, reset, timed out, cut short, or a 5xx without a body code. After some of
+them the circuit opens: nobody calls but one probe at a time, until a probe is answered. Repeats of calls in trouble
+have a budget for the whole run, so that a medium that staggers is not pushed over.
 
 Pure policy: the clock is passed in (seconds, monotonic), and nobody waits in here.
 """

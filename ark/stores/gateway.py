@@ -37,7 +37,11 @@ Refused = (HBaseError, IllegalArgument, TApplicationException)
 
 
 class Link:
-    """One connection: a Thrift client, and the socket under it. `timeout` in seconds, of one call."""
+    """One connection: a Thrift client, and the socket under it. `timeout` in seconds, of one call.
+
+    Put together here, of happybase's parts: its own Connection keeps the socket to itself, and a call that hangs in it
+    could neither be cut off nor given another time.
+    """
 
     def __init__(
         self, host: str, port: int, timeout: float, *, transport: str = "buffered", protocol: str = "binary"

@@ -1,28 +1,23 @@
 """What a network, a server or a clock does to calls, each with a process of its own: table by table nothing is lost,
 nobody is asked too often, and the exit code says what it was.
 
-Bodies and lists that are none: test_hostile_answers.py. Quotas, tokens, codes: test_refusals.py.
+Bodies and lists that are none: test_hostile_answers.py. Quotas, tokens, codes: test_refusals.py. Certificates and
+redirects: test_tls.py. This machine's own limits: test_open_files.py.
 """
 
 import base64
-import datetime as dt
 import re
-import resource
-import ssl
 import threading
 import time
-import warnings
 import zlib
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
-from tests.acceptance.conftest import BIN, CASH, FUNDS, Ark, Said, Stage, ended, peak_memory, staged, wait_for
+from tests.acceptance.conftest import CASH, FUNDS, Ark, Said, Stage, ended, peak_memory, staged, wait_for
 from tests.hostile import CLOSE, RESET, Call, Ending, answer, bomb, good, hostile, zipped
 
 GOOD = answer(good(CASH))
@@ -111,7 +106,7 @@ def test_a_server_that_is_restarted_in_mid_run_is_waited_for(ark: Ark, directory
         running = here.start(**QUICK)
         wait_for(lambda: outage.until > 0)
         server.end()
-        time.sleep(3)
+        time.sleep(3)  # the outage
         with hostile(lambda _: (0.02, GOOD), port=server.port) as again:
             said = ended(running)
             assert (said.code, said.result["verified"]) == (0, 600)
@@ -323,93 +318,6 @@ def test_fifty_bombs_at_once_take_no_memory(ark: Ark, directory: Any) -> None:
     assert peak < 200 << 20, f"peak RSS {peak >> 20} MiB"
 
 
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """An authority that Ark's processes trust."""
-    made = trustme.CA()
-    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    return made
-
-
-def served(by: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext:
-    """A server's side with a certificate of `by`."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    by.issue_cert(*(names or ["127.0.0.1"]), **options).configure_cert(context)
-    return context
-
-
-def self_signed(_: trustme.CA) -> ssl.SSLContext:
-    stranger, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with (
-        stranger.cert_pem.tempfile() as certificate,
-        stranger.private_key_pem.tempfile() as key,
-    ):
-        context.load_cert_chain(certificate, key)
-    return context
-
-
-def expired(authority: trustme.CA) -> ssl.SSLContext:
-    ended = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    return served(authority, not_before=ended - dt.timedelta(days=9), not_after=ended)
-
-
-def outdated(authority: trustme.CA) -> ssl.SSLContext:
-    context = served(authority)
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
-    return context
-
-
-UNTRUSTED: dict[str, tuple[Callable[[trustme.CA], ssl.SSLContext], str]] = {
-    "self-signed": (self_signed, "self-signed certificate.*SSL_CERT_FILE"),
-    "of an unknown authority": (lambda _: served(trustme.CA()), "unable to get local issuer.*SSL_CERT_FILE"),
-    "expired": (expired, "certificate has expired"),
-    "of another host": (lambda ca: served(ca, "api.e.qq.com"), "not valid for '127.0.0.1'"),
-    "TLS 1.0": (outdated, "TLS fails"),
-}
-
-
-@pytest.mark.parametrize("name", UNTRUSTED)
-def test_a_server_that_cannot_be_trusted_never_sees_the_token(
-    ark: Ark, directory: Any, authority: trustme.CA, name: str
-) -> None:
-    make, reason = UNTRUSTED[name]
-    with (
-        hostile(lambda _: (GOOD,), tls=make(authority)) as server,
-        staged(ark, directory, server.url, numbered(300)) as here,
-    ):
-        said = here.run()
-        assert (said.code, states(here, said), server.calls) == (69, {"planned": 300}, [])
-        assert re.search(reason, said.err), said.err
-
-
-def test_a_server_of_an_authority_of_ones_own_is_trusted(ark: Ark, directory: Any, authority: trustme.CA) -> None:
-    with (
-        hostile(lambda _: (GOOD,), tls=served(authority)) as server,
-        staged(ark, directory, server.url, numbered(60)) as here,
-    ):
-        assert here.run().result["verified"] == 60
-        check_all_are_stored(here)
-
-
-def test_a_redirect_takes_the_token_nowhere_not_even_from_https_to_http(
-    ark: Ark, directory: Any, authority: trustme.CA
-) -> None:
-    with hostile(lambda _: (GOOD,)) as second:
-        location = {"Location": second.url + "/v1.1/funds/get", "Refresh": f"0; url={second.url}"}
-        with (
-            hostile(lambda call: (answer("", int(call.account[-3:]), location),), tls=served(authority)) as first,
-            staged(ark, directory, first.url, [f"10000{status}" for status in (301, 302, 303, 307, 308)]) as here,
-        ):
-            said = here.run()
-            found = units(here, said)
-        assert (said.code, said.result["failed"], len(first.calls)) == (3, 5, 5)
-        assert all("redirects to 127.0.0.1" in unit["reason"] for unit in found.values())
-        assert second.calls == []
-
-
 @pytest.mark.parametrize("pause", [0.0, 0.3])
 def test_an_answer_nobody_asked_for_is_not_taken_for_the_next_one(ark: Ark, directory: Any, pause: float) -> None:
     """The server answers twice; the second time while the connection waits for the next window."""
@@ -430,53 +338,6 @@ def test_an_answer_nobody_asked_for_is_not_taken_for_the_next_one(ark: Ark, dire
         assert len(server.calls) == 12 + 3
         stored = {key.split("|")[2]: value["data"]["fund_type"] for key, (_, value) in ark.rows(FUNDS.table).items()}
     assert stored == {account: f"OF_{account}" for account in accounts}
-
-
-LAST = answer(good(CASH), headers={"Connection": "close"})
-"""After which a socket of its own is needed for the next call."""
-
-
-@pytest.mark.parametrize(("soft", "hard", "fewer"), [(40, 4096, False), (96, 96, True), (64, 64, True)])
-def test_calls_are_as_many_as_there_may_be_open_files(
-    ark: Ark, directory: Any, soft: int, hard: int, fewer: bool
-) -> None:
-    accounts = numbered(300)
-    with hostile(lambda _: (0.05, LAST, CLOSE)) as server, staged(ark, directory, server.url, accounts) as here:
-        command = ["prlimit", f"--nofile={soft}:{hard}", BIN, *here.words("gdt.funds", "--no-next")]
-        said = ended(ark.spawn(command))
-        assert (said.code, said.result["verified"], len(server.calls)) == (0, 300, 300)
-        assert ("ulimit -n" in said.err) == fewer
-        check_all_are_stored(here)
-
-
-def test_no_file_left_in_mid_run_is_waited_for(ark: Ark, directory: Any) -> None:
-    accounts = numbered(400)
-    with hostile(lambda _: (0.1, LAST, CLOSE)) as server, staged(ark, directory, server.url, accounts) as here:
-        command = ["prlimit", "--nofile=1024:4096", BIN, *here.words("gdt.funds", "--no-next")]
-        running = ark.spawn(command, http_concurrency=20)
-        wait_for(lambda: len(server.calls) > 60)
-        resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (8, 4096))
-        time.sleep(2.5)
-        resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (1024, 4096))
-        said = ended(running)
-        assert (said.code, said.result["verified"]) == (0, 400)
-        assert said.result["requests"] == len(server.calls) == 400
-        assert said.err.count("a call cannot be sent from this machine") == 1
-        check_all_are_stored(here)
-
-
-def test_no_file_left_for_longer_than_the_patience_ends_the_run_and_says_why(ark: Ark, directory: Any) -> None:
-    with hostile(lambda _: (0.1, LAST, CLOSE)) as server, staged(ark, directory, server.url, numbered(4000)) as here:
-        command = ["prlimit", "--nofile=1024:4096", BIN, *here.words("gdt.funds", "--no-next")]
-        running = ark.spawn(command, http_concurrency=20, http_patience=3)
-        wait_for(lambda: len(server.calls) > 60)
-        resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (8, 4096))
-        time.sleep(6)
-        resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (1024, 4096))
-        said = ended(running)
-        assert (said.code, said.result["failed"]) == (69, 0)
-        assert "does not answer" not in said.err
-        assert "ulimit -n" in said.err
 
 
 @pytest.mark.parametrize(("hours", "said"), [(8, "8.0 h ahead of"), (-24, "24.0 h behind")])

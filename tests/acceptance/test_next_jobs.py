@@ -1,12 +1,11 @@
 """What follows a run: started once in effect, told where it is still to be started, refused to whoever comes second."""
 
 import json
-import time
 from contextlib import contextmanager
 
 import pytest
 
-from tests.acceptance.conftest import FUNDS, Simulated
+from tests.acceptance.conftest import FUNDS, Simulated, wait_for
 
 UNKNOWN_CODE = 987654
 FOLLOWERS = ["gdt.daily_report_ad", "gdt.hourly_report_ad"]
@@ -51,8 +50,7 @@ def at_work(here: Simulated, interface: str):
     """Another process works on `interface`, all its calls under way, for as long as this lasts; its pid."""
     here.change(latency={"seconds": 20.0})
     other = here.start(interface)
-    while not here.media.stats()["media"].get("gdt"):
-        time.sleep(0.02)
+    wait_for(lambda: "gdt" in here.media.stats()["media"])
     here.change(latency={"seconds": 0.0})
     try:
         yield other.pid

@@ -225,7 +225,7 @@ def test_a_ledger_that_is_locked(stage: Staging, number: int, code: int) -> None
     running = here.start("gdt.funds", **({} if number else {"run_deadline": 1.5}))
     under_way(here, 60)
     with locked(here.ark.home):
-        time.sleep(1)
+        time.sleep(1)  # until a settling transaction waits for the lock
         said = stopped_in_time(running, code, number) if number else ended(running, 1.5 + PROMISED)
     told = said.result
     assert (said.code, told["status"], told["planned"]) == (code, "stopped", ACCOUNTS)
@@ -241,7 +241,7 @@ def test_a_ledger_that_is_locked_before_the_run_begins(stage: Staging) -> None:
     with locked(here.ark.home):
         running = here.start()
         wait_for(lambda: "ledger.sqlite" in opened(running))
-        time.sleep(0.5)
+        time.sleep(0.5)  # until it waits for the lock
         said = stopped_in_time(running, 143)
     assert said.out == ""
     assert "stopped by signal 15" in said.err

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,21 +83,16 @@ def away(stage: Staging, services: Services, unique: Callable[[str], str]) -> It
             yield made
 
 
-class table_of:  # noqa: N801 - used as a function
+@contextmanager
+def table_of(url: str, name: str) -> Iterator[str]:
     """A table with three versions, as long as the block lasts."""
-
-    def __init__(self, url: str, name: str) -> None:
-        self._store = HBaseStore(url, catalog(), batch=1000, batch_bytes=1 << 20, timeout=60)
-        self._name = name
-
-    def __enter__(self) -> str:
-        self._store.create(self._name)
-        return self._name
-
-    def __exit__(self, *_: object) -> None:
-        for method in ("disableTable", "deleteTable"):
-            self._store._call(self._name, method, self._name.encode())
-        self._store.close()
+    with closing(HBaseStore(url, catalog(), batch=1000, batch_bytes=1 << 20, timeout=60)) as store:
+        store.create(name)
+        try:
+            yield name
+        finally:
+            for method in ("disableTable", "deleteTable"):
+                store._call(name, method, name.encode())
 
 
 def done(said: Said) -> dict[str, Any]:
@@ -181,7 +177,7 @@ def test_a_gateway_that_pauses_for_longer_than_the_timeout(mortal: tuple[Away, d
     os.kill(pids["gateway"], signal.SIGSTOP)
     try:
         assert away.standstill() < ACCOUNTS
-        time.sleep(2.5)
+        time.sleep(2.5)  # longer than hbase.timeout, twice
     finally:
         os.kill(pids["gateway"], signal.SIGCONT)
     done(ended(running))

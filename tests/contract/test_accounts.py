@@ -173,15 +173,14 @@ async def test_the_agents_that_are_there_are_named(directory, key):
 
 def test_an_empty_database_is_a_service_that_is_down(url):
     parts = urlsplit(url)
+    number = 13 if parts.scheme == "unix" else database(13)
     other = (
-        "unix://" + parts.path + "?db=13"
-        if parts.scheme == "unix"
-        else urlunsplit(parts._replace(path=f"/{database(13)}"))
+        f"unix://{parts.path}?db={number}" if parts.scheme == "unix" else urlunsplit(parts._replace(path=f"/{number}"))
     )
 
     async def go():
         async with aclosing(await connect(load({"ARK_REDIS_URL": other}))) as directory:
-            with pytest.raises(ServiceDownError, match="/13 holds no key at all"):
+            with pytest.raises(ServiceDownError, match=f"/{number} holds no key at all"):
                 await read(directory, "gdt_advertiser_v1.1_T100117_20200530")
 
     asyncio.run(go())

@@ -201,10 +201,18 @@ class Producer:
         self.sent = []
         self.forced = []
         self._sender = SimpleNamespace(
+            _accumulator=SimpleNamespace(abort_incomplete_batches=self.abort),
             initiate_close=lambda: self.forced.append("initiate"),
-            force_close=lambda: self.forced.append("force"),
+            force_close=self.force_close,
             join=lambda _seconds: self.forced.append("join"),
         )
+
+    def force_close(self):
+        self.forced.append("force")
+        self._sender._accumulator.abort_incomplete_batches()
+
+    def abort(self):
+        raise ValueError("deque.remove(x): x not in deque")  # what kafka-python 2.3.3 does with a batch in flight
 
     def send(self, topic, *, key, value):
         if self.refuse:
