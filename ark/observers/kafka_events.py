@@ -210,6 +210,7 @@ def _stop(producer: Any, seconds: float) -> None:  # noqa: ANN401  kafka-python 
         sender.initiate_close()
         sender.force_close()
         sender.join(FORCE)
+        producer._closed = True  # noqa: SLF001  or its finalizer waits for them once more
 
 
 def _leave() -> None:

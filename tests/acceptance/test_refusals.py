@@ -112,7 +112,7 @@ def test_a_token_that_stays_refused_fails_its_agent_plainly(stage: Staging) -> N
     told = said.result
     assert (said.code, told["status"], told["failed"]) == (77, "failed", 300)
     assert here.calls()["codes"].keys() == {"11000"}
-    assert here.calls()["requests"] <= 100  # those in flight, each tried once more
+    assert here.calls()["requests"] <= 150  # those in flight, each tried once more, and a few drawn meanwhile
     (unit, *_) = here.ark.units(told["run_id"]).values()
     assert f"gdt_new_access_token_{here.tenant}" in unit["reason"]
 
