@@ -1,0 +1,149 @@
+"""`Governor`: what all dialects have in common. The minute's law is in `window` or `rate`, the day's in `day`."""
+
+from collections import deque
+from math import inf
+from typing import Literal, NamedTuple
+
+from ark.governor.day import DayBudget
+from ark.governor.flow import Call, Flow, Law, Limit
+from ark.governor.rate import RateSearch
+from ark.governor.window import AdvertisedWindow
+
+Dialect = Literal["percent", "refusals", "codes"]
+"""What a medium tells of its quota: see `ark.governor`."""
+
+HOUR = 3600.0
+REMEMBERED = 10_000
+"""Refusals of the last hour that are counted at most."""
+PACE_OVER = 5.0
+"""Seconds over which the pace is measured at least."""
+
+
+class Hint(NamedTuple):
+    """What one governor learned that may help the next: calls per window, calls per day; 0.0: unknown.
+
+    `boundary` is when a window began, on the clock that `now` is of; `pace` is in calls per second.
+    """
+
+    quota: float = 0.0
+    day_quota: float = 0.0
+    boundary: float = 0.0
+    pace: float = 0.0
+
+
+class State(NamedTuple):
+    """A governor at one moment. Percents as told last, None: never told; quotas in calls, 0.0: unknown."""
+
+    day: float | None
+    minute: float | None
+    quota: float
+    day_quota: float
+    in_flight: int
+    sent: int
+    pace: float
+    """Calls per second."""
+    refusals: int
+    """In the last hour."""
+    closed_for: float
+    """Seconds until a call may be sent, as far as is known; inf: not before an event."""
+
+
+class Governor:
+    """Paces the calls of one (app, interface). The package's docstring is its promise."""
+
+    def __init__(
+        self, dialect: Dialect, *, window: float = 60.0, cap: int = 50, hint: Hint | None = None
+    ) -> None:
+        self._cap, self._flow = cap, Flow()
+        self._law: Law
+        if dialect == "percent":
+            self._law = AdvertisedWindow(self._flow, window, cap, hint.quota if hint else 0.0, hint.boundary if hint else 0.0)
+        else:
+            period = window if dialect == "codes" else min(1.0, window)
+            self._law = RateSearch(self._flow, window, period, hint.pace if hint else 0.0)
+        self._day = DayBudget(self._flow, hint.day_quota if hint else 0.0)
+        self._minute: float | None = None
+        self._refusals: deque[float] = deque(maxlen=REMEMBERED)
+        self._marks: deque[tuple[float, int]] = deque()
+        self.spent = ""
+
+    def wait(self, now: float) -> float:
+        """0.0: one call may be sent now; else seconds until to ask again, inf: not before the next event."""
+        flow = self._flow
+        if flow.sent - flow.settled >= self._cap or flow.sent >= self._day.limit or self.spent:
+            return inf
+        return self._law.wait(now)
+
+    def sent(self, now: float) -> Call:
+        """One call leaves."""
+        flow, law = self._flow, self._law
+        flow.sent += 1
+        law.sent(now)
+        return Call(flow.sent, now, flow.settled, law.epoch, law.least)
+
+    def answered(self, call: Call, now: float, day: float | None = None, minute: float | None = None) -> None:
+        """Headers are here."""
+        call.heard = True
+        self._flow.settled += 1
+        if minute is not None:
+            self._minute = minute
+        self._law.answered(call, now, minute)
+        self._day.answered(call, day)
+        if self._day.spent:
+            self.spent = self._day.spent
+
+    def refused(self, call: Call, now: float, limit: Limit, retry_in: float = 0.0) -> None:
+        """The medium refuses the call."""
+        if not call.heard:
+            self._flow.settled += 1
+        self._refusals.append(now)
+        if limit == "day":
+            self.spent = "the medium refuses: the day's quota is spent"
+        self._law.refused(call, now, limit, retry_in)
+
+    def lost(self, call: Call, now: float) -> None:
+        """No information."""
+        if not call.heard:
+            self._flow.settled += 1
+        self._law.lost(call, now)
+
+    def take_share(self, rank: int, of: int, quota: float = 0.0) -> None:
+        """Number `rank` of `of` processes that share the scope, of `quota` calls per window."""
+        self._law.take_share(rank, of, quota)
+
+    def allow(self, calls: int) -> None:
+        """At most so many more calls today."""
+        self._day.allow(calls)
+
+    def day_left(self) -> int | None:
+        """At least so many more calls fit into the day; None: unknown."""
+        return self._day.left()
+
+    def state(self, now: float) -> State:
+        """To be looked at."""
+        while self._refusals and self._refusals[0] < now - HOUR:
+            self._refusals.popleft()
+        return State(
+            self._day.percent,
+            self._minute,
+            self._law.quota,
+            self._day.quota,
+            self._flow.in_flight,
+            self._flow.sent,
+            self._pace(now),
+            len(self._refusals),
+            self.wait(now),
+        )
+
+    def hint(self, now: float) -> Hint:
+        """To be kept for the next governor of this scope."""
+        return Hint(self._law.quota, self._day.quota, self._law.boundary, self._pace(now))
+
+    def _pace(self, now: float) -> float:
+        """Calls per second between the last two looks that are PACE_OVER apart."""
+        marks = self._marks
+        marks.append((now, self._flow.sent))
+        while len(marks) > 1 and marks[1][0] <= now - PACE_OVER:
+            marks.popleft()
+        since, sent = marks[0]
+        return (self._flow.sent - sent) / (now - since) if now > since else 0.0
