@@ -1,13 +1,18 @@
 """The day's quota: the same two formulas as the minute's, with the day's percent; the day is one epoch.
 
-A percent p that an answer tells proves that more than p - 1 percent of the quota are left (the medium may round up), and
-one call at least where p is 1 or more. k own answers in a stretch in which it fell from a to b prove a quota of at least
+A percent p that an answer tells proves that p - 1 percent of the quota are left: the medium may round up, and may not
+have counted the call itself. k own answers in a stretch in which it fell from a to b prove a quota of at least
 (k - 1) / ((a - b + 1) percent); others who spend of it make that smaller.
 """
 
 from math import inf
 
-from ark.governor.flow import Call, Flow
+from ark.governor.flow import Flow
+
+BLIND = 20
+"""Answers in a row without a percent, from which on none is waited for."""
+SURELY_ONE = 2.0
+"""Percent at which one call is left however small the quota is."""
 
 
 class DayBudget:
@@ -20,31 +25,33 @@ class DayBudget:
         self.percent: float | None = None
         self.limit = inf
         """The flow's number of the last call that may be sent."""
-        self.spent = ""
         self._most = self._least = 0.0
-        self._known = 0
+        self._known = self._blind = 0
         self._proven = 0.0
         self._allowed = inf
 
-    def answered(self, call: Call, percent: float | None) -> None:
+    def answered(self, percent: float | None) -> None:
         """An answer that tells the day's percent; None: it does not."""
-        if percent is None:
-            return
+        self._blind = self._blind + 1 if percent is None else 0
+        if percent is not None:
+            self._told(percent)
+        if self.percent is not None:
+            settled = self._flow.settled
+            self._proven = max(self._proven, settled + (self._least >= SURELY_ONE))
+            if percent is not None and self._least < 1:
+                self._proven = settled
+        self._set_limit()
+
+    def _told(self, percent: float) -> None:
         if self.percent is None or percent > self._most:  # the first, or another day
             self._most = self._least = percent
             self._known, self._proven = 0, 0.0
         self.percent = percent
         self._known += 1
         self._least = min(self._least, percent)
-        measured = 100.0 * (self._known - 1) / (self._most - self._least + 1)
-        if measured > self.quota:
-            self.quota = measured
-        settled = self._flow.settled
-        here = settled + self.quota * max(self._least - 1, 0.0) / 100 + (self._least >= 1)
-        self._proven = max(self._proven, here)
-        if self._least < 1:
-            self._proven = settled
-        self._set_limit()
+        self.quota = max(self.quota, 100.0 * (self._known - 1) / (self._most - self._least + 1))
+        left = self.quota * max(self._least - 1, 0.0) / 100
+        self._proven = max(self._proven, self._flow.settled + left)
 
     def allow(self, calls: int) -> None:
         """At most so many more calls of this flow."""
@@ -58,8 +65,10 @@ class DayBudget:
         return max(0, int(min(self._proven, self._allowed) - self._flow.sent))
 
     def _set_limit(self) -> None:
-        self.limit = min(self._allowed, int(self._proven) if self.percent is not None else inf)
-        if self._flow.sent >= self._allowed:
-            self.spent = "this job's share of the day's quota is spent"
-        elif self.percent is not None and self._least < 1:
-            self.spent = "the day's quota is spent"
+        known = self.percent is not None and self._blind < BLIND
+        self.limit = min(self._allowed, int(self._proven) if known else inf)
+
+    @property
+    def reason(self) -> str:
+        """What is spent when the limit is reached."""
+        return "this job's share of the day's quota" if self.limit == self._allowed else "the day's quota"

@@ -4,6 +4,8 @@ from typing import Literal, Protocol
 
 Limit = Literal["second", "minute", "day"]
 """Which quota a refusal names."""
+Kind = Literal["", "fixed", "sliding", "bucket"]
+"""How a quota is refilled; empty: unknown."""
 
 
 class Flow:
@@ -35,12 +37,18 @@ class Law(Protocol):
 
     quota: float
     """Calls per window, as far as is known; 0.0: unknown."""
-    boundary: float
-    """When a window began, as far as is known; 0.0: unknown."""
     epoch: int
     """Which stretch between two refills of the quota it is."""
     least: float
     """The least percent told in it."""
+
+    @property
+    def boundary(self) -> float:
+        """When a window began, as far as is known; 0.0: unknown."""
+
+    @property
+    def kind(self) -> Kind:
+        """How the quota is refilled, as far as is known."""
 
     def wait(self, now: float) -> float:
         """0.0, or seconds until to ask again."""
@@ -59,3 +67,6 @@ class Law(Protocol):
 
     def take_share(self, rank: int, of: int, quota: float) -> None:
         """A fleet's share."""
+
+    def learn(self, kind: Kind, boundary: float) -> None:
+        """What a mate has learned of the refills."""

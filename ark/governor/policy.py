@@ -5,7 +5,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from ark.governor.day import DayBudget
-from ark.governor.flow import Call, Flow, Law, Limit
+from ark.governor.flow import Call, Flow, Kind, Law, Limit
 from ark.governor.rate import RateSearch
 from ark.governor.window import AdvertisedWindow
 
@@ -22,13 +22,15 @@ PACE_OVER = 5.0
 class Hint(NamedTuple):
     """What one governor learned that may help the next: calls per window, calls per day; 0.0: unknown.
 
-    `boundary` is when a window began, on the clock that `now` is of; `pace` is in calls per second.
+    `boundary` is when a window began, on the clock that `now` is of; `pace` is the quota's, in calls per second.
     """
 
     quota: float = 0.0
     day_quota: float = 0.0
     boundary: float = 0.0
     pace: float = 0.0
+    kind: Kind = ""
+    """How the quota is refilled."""
 
 
 class State(NamedTuple):
@@ -42,8 +44,9 @@ class State(NamedTuple):
     sent: int
     pace: float
     """Calls per second."""
+    refused: int
     refusals: int
-    """In the last hour."""
+    """Of them, in the last hour."""
     closed_for: float
     """Seconds until a call may be sent, as far as is known; inf: not before an event."""
 
@@ -51,18 +54,19 @@ class State(NamedTuple):
 class Governor:
     """Paces the calls of one (app, interface). The package's docstring is its promise."""
 
-    def __init__(
-        self, dialect: Dialect, *, window: float = 60.0, cap: int = 50, hint: Hint | None = None
-    ) -> None:
-        self._cap, self._flow = cap, Flow()
+    def __init__(self, dialect: Dialect, *, window: float = 60.0, cap: int = 50, hint: Hint | None = None) -> None:
+        self._window, self._cap, self._flow = window, cap, Flow()
         self._law: Law
         if dialect == "percent":
-            self._law = AdvertisedWindow(self._flow, window, cap, hint.quota if hint else 0.0, hint.boundary if hint else 0.0)
+            self._law = AdvertisedWindow(
+                self._flow, window, hint.quota if hint else 0.0, hint.boundary if hint else 0.0
+            )
         else:
             period = window if dialect == "codes" else min(1.0, window)
             self._law = RateSearch(self._flow, window, period, hint.pace if hint else 0.0)
         self._day = DayBudget(self._flow, hint.day_quota if hint else 0.0)
         self._minute: float | None = None
+        self._refused = 0
         self._refusals: deque[float] = deque(maxlen=REMEMBERED)
         self._marks: deque[tuple[float, int]] = deque()
         self.spent = ""
@@ -70,7 +74,11 @@ class Governor:
     def wait(self, now: float) -> float:
         """0.0: one call may be sent now; else seconds until to ask again, inf: not before the next event."""
         flow = self._flow
-        if flow.sent - flow.settled >= self._cap or flow.sent >= self._day.limit or self.spent:
+        if flow.sent - flow.settled >= self._cap or self.spent:
+            return inf
+        if flow.sent >= self._day.limit:
+            if flow.sent == flow.settled:
+                self.spent = f"{self._day.reason} is spent"
             return inf
         return self._law.wait(now)
 
@@ -88,14 +96,13 @@ class Governor:
         if minute is not None:
             self._minute = minute
         self._law.answered(call, now, minute)
-        self._day.answered(call, day)
-        if self._day.spent:
-            self.spent = self._day.spent
+        self._day.answered(day)
 
     def refused(self, call: Call, now: float, limit: Limit, retry_in: float = 0.0) -> None:
         """The medium refuses the call."""
         if not call.heard:
             self._flow.settled += 1
+        self._refused += 1
         self._refusals.append(now)
         if limit == "day":
             self.spent = "the medium refuses: the day's quota is spent"
@@ -110,6 +117,10 @@ class Governor:
     def take_share(self, rank: int, of: int, quota: float = 0.0) -> None:
         """Number `rank` of `of` processes that share the scope, of `quota` calls per window."""
         self._law.take_share(rank, of, quota)
+
+    def learn(self, kind: Kind, boundary: float) -> None:
+        """What the first process of the fleet has learned of the refills."""
+        self._law.learn(kind, boundary)
 
     def allow(self, calls: int) -> None:
         """At most so many more calls today."""
@@ -131,13 +142,15 @@ class Governor:
             self._flow.in_flight,
             self._flow.sent,
             self._pace(now),
+            self._refused,
             len(self._refusals),
             self.wait(now),
         )
 
-    def hint(self, now: float) -> Hint:
+    def hint(self) -> Hint:
         """To be kept for the next governor of this scope."""
-        return Hint(self._law.quota, self._day.quota, self._law.boundary, self._pace(now))
+        law = self._law
+        return Hint(law.quota, self._day.quota, law.boundary, law.quota / self._window, law.kind)
 
     def _pace(self, now: float) -> float:
         """Calls per second between the last two looks that are PACE_OVER apart."""

@@ -1,302 +1,315 @@
 """The law of media that tell a percent: the integer percent in each answer is read as TCP reads an advertised window.
 
-A percent p proves that more than p - 1 percent of the quota are left (the medium may round up), one call at least where
-p is 1 or more; calls in flight may or may not be in it. So with S calls sent, C settled, and the least percent of this
-stretch, calls up to number
+A percent p proves that p - 1 percent of the quota are left: the medium may round up, and may not have counted the call
+itself. Calls in flight may or may not be in it. So with C calls settled and the least percent of this stretch, calls up
+to the number
 
-    limit = C - unclear + quota x (least - 1) / 100 + 1
+    limit = C - unclear + quota x (least - 1) / 100
 
-may be sent, whatever the kind of counter. A limit that was right stays right while nobody else spends: the highest one
-holds, and where percents fall faster than our own calls explain, others spend (or the quota is smaller), and only the
-newest does. `unclear` are settled calls that the least percent may not have in it yet: answers without a readable
-percent, lost calls, answers from before the last refill; each until the answer of a call that was sent later.
+may be sent, whatever the kind of counter. A limit that was right stays right while nobody else spends: the highest
+one holds. Where percents fall faster than our own calls explain, others spend, or the quota is smaller: then only the
+newest does, less a reserve. `unclear` are settled calls that the least percent may not have in it yet: answers without
+a readable percent, lost calls, answers from before the last refill; each until the answer of a call sent later.
 
-The quota is what calls and percents prove: k calls in which it fell by d points in t seconds are at least
-k / ((d + 1) / 100 + t / window) of a counter of any kind, alone; k / ((d - 1) / 100) at most.
+The quota is what calls and percents prove: k calls in which the percent fell by d points in t seconds are at least
+k / ((d + 1) / 100 + t / window), be it a fixed window, a bucket or the first of a sliding one; and k / ((d - 1) / 100)
+at most. Too small an estimate costs little: it counts for less the fewer points are left.
 
-A stretch ("epoch") ends when the percent rises between a call and one that was sent after its answer. A rise far up is
-a new fixed window, and tells where windows begin. A percent that does not rise for a whole window and then
-smoothly is a sliding window: there our own calls come back when they are a window old.
+A stretch ("epoch") ends when the percent rises between a call and one that was sent after its answer. What that tells
+of the kind of counter is in `refill`; in a sliding window our own calls come back when they are a window old.
+
+In a fleet each process has an integer part of what is left, the first ones the odd calls. A percent is a round trip
+old: what the mates took in the last one or two is taken off again, and one point more, for what they do meanwhile.
 """
 
 from collections import deque
 from math import floor, inf
 
-from ark.governor.flow import Call, Flow, Limit
+from ark.governor.flow import Call, Flow, Kind, Limit
 from ark.governor.rate import RateSearch
+from ark.governor.refill import Refill
 
-FRESH, JUMP = 80.0, 10.0
-"""Percent; a rise to FRESH or more, by JUMP or more, is a new window."""
 FIRM = 10.0
 """Points that the percent has fallen when the quota can be said to be at most something."""
+WELL = 50.0
+"""Points after which a fixed window's quota is known to two percent."""
 BLIND = 20
 """Answers in a row without a percent, from which on the pace is searched for by refusals."""
-SLOTS = 256
-"""Parts of a window in which settled calls are counted, to know when they are a window old."""
-LATE = 0.02
-"""Seconds after the latest moment at which a window may begin."""
+BLIND_PACE = 1000 / 60
+"""Calls per second to begin that search at where nothing is known (seed 002: minutely_control 1000)."""
+OTHERS_FOR = 3
+"""Windows for which others are counted with after they were noticed."""
+REFUSED_FOR = 30
+"""Windows, where a call was refused that the percent had allowed."""
+LESS = 0.8
+"""Of the quota's estimate, after such a refusal."""
+KNOWN_WELL = 3
+"""Answers of a stretch from which on calls are kept back."""
+FULL = 100.0
+"""Percent."""
+PLENTY = 20.0
+"""Percent at which a call may be sent, whatever is known of the quota."""
+IDLE = 1 / 20
+"""Windows."""
+SURELY_ONE = 5.0
+"""Percent at which one call is left however small the quota is."""
 
 
 class AdvertisedWindow:
     """Paces one scope by the percent of the minute's quota that answers tell."""
 
-    def __init__(self, flow: Flow, window: float, cap: int, quota: float = 0.0, boundary: float = 0.0) -> None:
-        self._flow, self._window, self._cap = flow, window, cap
+    def __init__(self, flow: Flow, window: float, quota: float = 0.0, boundary: float = 0.0) -> None:
+        self._flow, self._window = flow, window
+        self._refill = Refill(window, boundary)
         self.quota = quota
         self.least = inf
         self.epoch = 0
-        self._limit = 1.0
-        self._most = self._left = 0.0
+        self._most = self._since = 0.0
+        self._measured_at = -inf
         self._known = self._base = 0
-        self._since = self._first = -inf
-        self._unclear: deque[int] = deque()
-        self._blind = 0
-        self._others_until = -inf
-        self._rank, self._of, self._whole = 0, 1, 0.0
-        self._closed_until = -inf
-        self._forgiven = 0
-        self._rtt = 0.0
-        self._last_sent = -inf
-        self._last_heard = self._seen_at = -inf
-        self._probes = 0
-        self._kind = ""
-        self._dry = False
-        self._smooth_until = -inf
-        self._idle = (inf, 0)
-        self._low, self._high = (boundary, boundary) if boundary else (0.0, 0.0)
-        self._slots = [0] * (SLOTS + 1)
-        self._sends = [0] * SLOTS
-        self._gone = self._may_be_gone = 0
+        self._left = 0.0
+        self._limit = 1.0
+        self._kept = 0.0
         self._best = -inf
-        self._slot = 0
+        self._unclear: deque[int] = deque()
+        self._rtt = 0.0
+        self._sent_at = self._heard_at = -inf
+        self._gone_when_heard = 0
+        self._probes = 0
+        self._closed_until = self._others_until = -inf
+        self._forgiven = 0
+        self._rank, self._of, self._whole = 0, 1, 0.0
+        self._marks = (-inf, 0.0), (-inf, 0.0)
+        self._blind = 0
         self._search: RateSearch | None = None
 
     @property
     def boundary(self) -> float:
-        """When a window began, at the latest; 0.0: unknown."""
-        return self._high
+        """When a fixed window began, at the latest; 0.0: unknown."""
+        return self._refill.high
 
     def wait(self, now: float) -> float:
+        """0.0, or seconds until to ask again."""
         if now < self._closed_until:
             return self._closed_until - now
         if self._search is not None:
             return self._search.wait(now)
-        if self._flow.sent < self._limit - self._kept():
+        if self._flow.sent < self._limit - self._kept:
             return 0.0
-        self._turn(now)
         return self._pause(now)
 
-    def _kept(self) -> float:
-        """Calls kept back to look with when the quota is refilled, as long as that is not well known."""
-        if self._known < 3:
-            return 0.0
-        if not self._kind:
-            return max(3.0, self.quota / 200)
-        if self._kind == "fixed" and self._high - self._low > max(3 * self._rtt, 0.2):
-            return min(max(2.0, self.quota / 400), 8.0)
-        return 0.0
-
     def sent(self, now: float) -> None:
+        """One call leaves: within the limit, or to see whether something has come back."""
+        self._refill.past.note_sent(now)
+        self._sent_at = now
         if self._search is not None:
             self._search.sent(now)
-        self._turn(now)
-        self._sends[self._slot % SLOTS] += 1
-        self._last_sent = now
         if self._flow.sent > self._limit:
             self._probes += 1
             self._limit = self._flow.sent
 
     def answered(self, call: Call, now: float, minute: float | None) -> None:
-        self._last_heard = now
-        if self._first < 0:
-            self._first = now
-        self._turn(now)
-        self._slots[self._slot % (SLOTS + 1)] += 1
-        self._rtt += (now - call.sent_at - self._rtt) / 16 if self._rtt else now - call.sent_at
+        """The percent of an answer, if it has one."""
+        past, unclear = self._refill.past, self._unclear
+        past.note_settled(now)
+        self._heard_at, self._gone_when_heard = now, past.gone
+        took = now - call.sent_at
+        self._rtt += (took - self._rtt) / 16 if self._rtt else took
         if minute is None:
-            self._told_nothing(call, now)
+            self._told_nothing()
             return
         self._blind, self._search = 0, None
-        while self._unclear and self._unclear[0] < call.number:
-            self._unclear.popleft()
+        while unclear and unclear[0] < call.number:
+            unclear.popleft()
         if call.epoch != self.epoch:
-            self._unclear.append(self._flow.sent)
+            unclear.append(self._flow.sent)
             return
         if minute > call.least:
             self._rise(call, now, minute)
         else:
-            self._known += 1
-            self._seen_at = max(self._seen_at, call.sent_at)
-            self._dry = self._dry or self._is_dry(call)
-            if self._known == 1:
-                self._most, self._since = minute, call.sent_at
-            if minute < self.least:
-                self.least = minute
-                self._measure(now)
+            self._fall(call, now, minute)
         self._set_limit(now)
 
     def refused(self, call: Call, now: float, limit: Limit, retry_in: float) -> None:
+        """Closed for everybody; of calls that were under way together, only the first refusal teaches anything."""
         if self._search is not None:
             self._search.refused(call, now, limit, retry_in)
             return
-        if retry_in:
-            self._closed_until = max(self._closed_until, now + retry_in)
-        elif limit == "second":
-            self._closed_until = max(self._closed_until, now + self._window / 60)
+        if retry_in or limit == "second":
+            self._closed_until = max(self._closed_until, now + (retry_in or self._window / 60))
         if limit == "second" or call.number <= self._forgiven:
             return
         self._forgiven = self._flow.sent
-        self._others_until = now + 3 * self._window
-        self.quota *= 0.97
-        self.least = 0.0
-        self._left = 0.0
+        self._others_until = now + (OTHERS_FOR if call.least <= 1 else REFUSED_FOR) * self._window
+        self._refill.seen_at = max(self._refill.seen_at, call.sent_at)
+        if call.least > 1:
+            self.quota *= LESS
+        self.least = self._left = 0.0
         self._limit = self._flow.settled
         self._probes += 1
 
-    def lost(self, call: Call, now: float) -> None:
+    def lost(self, call: Call, now: float) -> None:  # noqa: ARG002 - the law's
+        """The call may have been counted."""
         self._unclear.append(self._flow.sent)
 
     def take_share(self, rank: int, of: int, quota: float) -> None:
+        """From now on the limit is this process's part of the whole."""
+        if (rank, of) != (self._rank, self._of) and self.least <= FULL:
+            self._rank, self._of, self._whole = rank, of, quota
+            self._left = self._part(self.least)
+            self._limit = min(self._limit, self._flow.settled - len(self._unclear) + self._left)
         self._rank, self._of, self._whole = rank, of, quota
-        self._left = self._share(self.least)
 
-    def _told_nothing(self, call: Call, now: float) -> None:
+    def learn(self, kind: Kind, boundary: float) -> None:
+        """What the fleet's first process, which looks for all, has learned of the refills."""
+        if self._rank:
+            self._refill.adopt(kind, boundary)
+
+    @property
+    def kind(self) -> Kind:
+        """How the quota is refilled, as far as is known."""
+        return self._refill.kind
+
+    def _told_nothing(self) -> None:
         self._unclear.append(self._flow.sent)
         self._blind += 1
         if self._blind == BLIND:
-            pace = self.quota / self._window if self.quota else 1000 / 60
+            pace = self.quota / self._window if self.quota else BLIND_PACE
             self._search = RateSearch(self._flow, self._window, self._window, pace)
 
-    def _is_dry(self, call: Call) -> bool:
-        """While we hardly called, nothing came back: it is no bucket."""
-        since, sent = self._idle
-        if call.number - sent > 2 + self.quota / 40:
-            self._idle = (inf, 0)
-        return call.sent_at - since > self._window / 20
-
     def _rise(self, call: Call, now: float, minute: float) -> None:
-        """The quota was refilled between `call.least` and this call."""
-        if not (minute >= FRESH and minute >= call.least + JUMP):
-            self._smooth_until = now + 3 * self._window
-            if self._kind in ("", "fixed"):
-                self._kind = "sliding" if self._dry else "bucket"
-        elif now >= self._smooth_until:
-            self._kind = "fixed"
-            self._note_boundary(self._seen_at, now)
+        """The quota was refilled before this call: a new stretch begins with it."""
+        self._refill.rose(call, now, minute, alone=self._of == 1)
         self.epoch += 1
         self._unclear.extend([self._flow.sent] * (self._flow.settled - call.settled - 1))
-        self._known, self._most, self.least, self._since = 1, minute, minute, call.sent_at
-        self._probes = 0
-        self._seen_at = call.sent_at
-        self._base = call.settled
-        self._left = self._share(minute)
+        self.least = minute
+        self._measured_at, self._probes = now, 0
+        self._begin_to_measure(call, now, minute)
+        self._left = self._part(minute)
 
-    def _note_boundary(self, earliest: float, latest: float) -> None:
-        """A window began between the two; earlier findings, a whole number of windows ago, make that narrower."""
-        if self._high:
-            ago = round((latest - self._high) / self._window) * self._window
-            low, high = max(self._low + ago, earliest), min(self._high + ago, latest)
-            if low <= high:
-                self._low, self._high = low, high
-                return
-        self._low, self._high = earliest, latest
+    def _fall(self, call: Call, now: float, minute: float) -> None:
+        self._refill.heard(call, now, minute, self.quota)
+        self._known += 1
+        if self._known == 1 or call.sent_at - self._measured_at > self._window * IDLE:
+            self._begin_to_measure(call, now, minute)
+        self._measured_at = now
+        self._most = max(self._most, minute)  # answers overtake each other
+        if minute < self.least:
+            self.least = minute
+            self._measure(now)
+
+    def _begin_to_measure(self, call: Call, now: float, minute: float) -> None:
+        """From here on; what came back while we hardly called is not to count."""
+        self._known, self._most, self._since, self._base = 1, minute, call.sent_at, call.settled
+        self._marks = (now, minute), (now, minute)
 
     def _measure(self, now: float) -> None:
         """What this stretch proves of the quota."""
         fallen = self._most - self.least
         at_least = (self._known - 1) / ((fallen + 1) / 100 + (now - self._since) / self._window)
-        if at_least > self.quota and (self._kind != "sliding" or not self.quota):
+        if at_least > self.quota and (self._refill.kind != "sliding" or not self.quota):
             self.quota = at_least
-        if fallen >= FIRM:
-            at_most = 100 * (self._flow.sent - self._base) / (fallen - 1)
-            if self.quota > at_most:
-                self.quota = at_most
-        self._left = self._share(self.least)
+        if fallen >= WELL and self._refill.kind == "fixed":
+            self.quota = 100 * (self._known - 1) / (fallen + 1)
+        elif fallen >= FIRM:
+            self.quota = min(self.quota, 100 * (self._flow.sent - self._base) / (fallen - 1))
+        self._left = self._part(self.least)
 
-    def _share(self, percent: float) -> float:
-        """Calls that are left at `percent`, at least: of a fleet's, this process's part."""
-        if percent > 100:
-            return 0.0
-        alone = self._of == 1
-        whole = floor((self._whole if self._whole and not alone else self.quota) * max(percent - 1, 0.0) / 100)
-        whole += percent >= (1 if self._kind in ("fixed", "sliding") or (not self._kind and not whole) else 101)
-        if alone:
-            return whole
-        return (whole + self._of - 1 - self._rank) // self._of if self._of else 0
+    def _part(self, percent: float) -> float:
+        """Calls that are left for this process at `percent`, at least."""
+        if self._of == 0:
+            return float(percent >= SURELY_ONE)
+        quota = self.quota if self._of == 1 else self._whole or self.quota
+        left = float(floor(quota * max(percent - 1, 0.0) / 100))
+        left = max(left, float(percent >= SURELY_ONE))
+        return left if self._of == 1 else (left + self._of - 1 - self._rank) // self._of
+
+    def _mates_took(self, now: float) -> float:
+        """Points: a percent is a round trip old, and in the last one or two so much of it was taken by others."""
+        if now - self._marks[1][0] >= self._rtt:
+            self._marks = self._marks[1], (now, self.least)
+        return (self._marks[0][1] - self.least) * (self._of - 1) / self._of
 
     def _set_limit(self, now: float) -> None:
-        """From the newest answer; the highest so far holds where we are alone."""
+        """By the newest answer; the highest limit so far holds where we are alone."""
         flow = self._flow
+        if self._of > 1:
+            self._left = self._part(self.least - self._mates_took(now) - 1)
+            if now - self._heard_at > 2 * self._rtt:
+                self._left = min(self._left, 1.0)
         here = flow.settled - len(self._unclear) + self._left
-        if self._kind == "sliding" and self._of == 1 and now >= self._others_until:
-            self._best = max(self._best, here - self._may_be_gone)
-            here = max(here, self._best + self._gone)
-        if here >= self._limit:
+        alone = self._of == 1 and now >= self._others_until
+        if alone and self._refill.kind == "sliding":
+            past = self._refill.past
+            self._best = max(self._best, here - past.may_be_gone)
+            here = max(here, self._best + past.gone)
+        if here < self._limit:
+            point = self.quota / 100
+            if alone and self._limit - here > 2 * point + flow.in_flight + len(self._unclear) + 3:
+                self._others_until = max(self._others_until, now + OTHERS_FOR * self._window)
+            if now < self._others_until or self._of != 1:
+                self._limit = here - max(2.0, point / 2) if self._of == 1 else here
+        else:
             self._limit = here
-            return
-        point = self.quota / 100
-        if self._limit - here > 2 * point + flow.in_flight + len(self._unclear) + 3:
-            self._others_until = now + 3 * self._window
-        if now < self._others_until or self._of != 1:
-            self._limit = here - max(2.0, point / 2) if self._of == 1 else here
+        self._kept = self._keep()
+
+    def _keep(self) -> float:
+        """Calls to keep back for looking when the quota is refilled, as long as that is not well known."""
+        if self._known < KNOWN_WELL or self._rank:
+            return 0.0
+        if not self._refill.kind:
+            return max(3.0, self.quota / 200)
+        return min(max(2.0, self.quota / 400), 8.0) if self._refill.width(self._rtt) else 0.0
 
     def _pause(self, now: float) -> float:
         """The limit is reached: what more is proven by now, else when to try one call."""
-        if self._known and self.least <= 100:
+        self._refill.past.turn(now)
+        if self._known and self.least <= FULL:
             self._measure(now)
             self._set_limit(now)
-            if self._flow.sent < self._limit - self._kept():
+            if self._flow.sent < self._limit - self._kept:
                 return 0.0
-        quiet = self._last_sent + max(4 * self._rtt, 0.1) if self._flow.in_flight else now
+        quiet = self._sent_at + max(4 * self._rtt, 0.1)
         if self._flow.in_flight and now < quiet:
             return quiet - now
-        if self._idle[0] == inf:
-            self._idle = (now, self._flow.sent)
-        since = max(self._last_sent, self._last_heard)
-        if self._kind == "sliding" and (back := self._comes_back(now)) < inf:
-            return back
-        return max(since + self._patience(since) - now, 0.0)
+        if self.least >= PLENTY:
+            return 0.0  # nothing told, or much left: one call at a time, until more is proven
+        self._refill.idle(now, self._flow.sent)
+        if self._of > 1 and self._marks[0][1] > self.least:
+            return self._rtt
+        since = max(self._sent_at, self._heard_at)
+        due = max(since + self._patience(since) - now, 0.0)
+        return self._until_ours_come_back(now, due) if self._refill.kind in ("sliding", "bucket") else due
 
-    def _patience(self, now: float) -> float:
-        """Seconds until one call is worth a try."""
-        window = self._window
-        if self._kind == "fixed" and self._high:
-            due = self._high + LATE
-            due += max(0, -floor((due - now) / window)) * window
-            if self._probes and due - now > window / 2 and self._probes < 5:
-                return min(due - now, window / 120 * 2**self._probes)
-            low = max(due - LATE - (self._high - self._low), now)
-            if self._limit - self._flow.sent >= 1 and due - low > max(3 * self._rtt, 0.2):
-                return (low + due) / 2 - now
-            return due - now
-        if not self._kind:
-            deadline = self._first + window + LATE
-            if now < deadline:
-                left = max(0.0, self._limit - self._flow.sent)
-                return (deadline - now) / (floor(left) + 1)
-            return window / 120 * 2 ** min(self._probes, 6)
-        if self.least >= 1:
-            return window / 25
-        return window / 100 * 2 ** min(self._probes, 6)
+    def _until_ours_come_back(self, now: float, due: float) -> float:
+        """Seconds until our own calls are a window old: so many that one more may be sent, or some at least."""
+        past, others = self._refill.past, now < self._others_until
+        if self._refill.kind == "bucket" and not others:
+            return due
+        if others and self._of == 1:  # then it may be a sliding one although something came back early
+            return min(due, past.until(max(1.0, self.quota / 50) - (past.gone - self._gone_when_heard), now))
+        missing = self._flow.sent + 1 - self._best - past.gone
+        back = past.until(missing if self._of == 1 else 1 - (past.gone - self._gone_when_heard), now)
+        return back if back < inf else due
 
-    def _comes_back(self, now: float) -> float:
-        """Seconds until so many of our own calls are a window old for sure that one more may be sent."""
-        missing = self._flow.sent + 1 - self._best - self._gone
-        slot = int(now * SLOTS / self._window)
-        for ahead in range(1, SLOTS + 1):
-            missing -= self._slots[(slot + ahead) % (SLOTS + 1)]
-            if missing <= 0:
-                return (slot + ahead) * self._window / SLOTS - now + 0.001
-        return inf
+    def _patience(self, since: float) -> float:
+        """Seconds after `since` until one call is worth a try; the first process of a fleet looks for all."""
+        window, refill = self._window, self._refill
+        left = max(self._limit - self._flow.sent, 0.0) if self._rank == 0 else 0.0
+        if refill.kind == "fixed":
+            return self._until_next_window(since, left)
+        if not refill.kind:
+            if since < refill.within_a_window:
+                return (refill.within_a_window - since) / (floor(left) + 1)
+            return window / 120 * 2.0 ** min(self._probes, 6)
+        turn = (1 + self._rank / max(self._of, 1)) * window / (25 if since < self._others_until else 50)
+        return turn if self.least >= 1 else turn * 2.0 ** min(self._probes + 1, 3)
 
-    def _turn(self, now: float) -> None:
-        """Forget, or in a sliding window give back, what is a window old."""
-        slot = int(now * SLOTS / self._window)
-        if slot == self._slot:
-            return
-        for each in range(max(self._slot + 1, slot - SLOTS), slot + 1):
-            self._gone += self._slots[each % (SLOTS + 1)]
-            self._slots[each % (SLOTS + 1)] = 0
-            self._may_be_gone += self._sends[each % SLOTS]
-            self._sends[each % SLOTS] = 0
-        self._slot = slot
+    def _until_next_window(self, since: float, left: float) -> float:
+        """Until it has begun for sure; where calls are left, until the middle of the time in which it may begin."""
+        due = self._refill.next_window(since)
+        low = max(due - (self._refill.high - self._refill.low), since)
+        enough = self._window / 20 if since < self._others_until else 0.0
+        if left >= 1 and due - low > enough and self._refill.width(self._rtt):
+            return (low + due) / 2 - since
+        return due - since
