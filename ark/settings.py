@@ -33,6 +33,7 @@ Count = Annotated[int, Meta(ge=1, le=100_000, description="a whole number from 1
 Days = Annotated[int, Meta(ge=1, le=3650, description="whole days from 1 to 3650")]
 Bytes = Annotated[int, Meta(ge=1, le=2**31 - 1, description="bytes, a whole number from 1 to 2147483647")]
 Seconds = Annotated[float, Meta(gt=0, le=86400, description="seconds above 0, at most 86400")]
+Percent = Annotated[int, Meta(ge=1, le=100, description="a whole percent from 1 to 100")]
 Flag = Annotated[bool, Meta(description="true or false")]
 Deadline = Annotated[float, Meta(ge=0, le=864_000, description="seconds from 0 (none) to 864000")]
 Tenant = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}$", description="letters, digits, '_' or '-', at most 64")]
@@ -137,12 +138,14 @@ class Http(Section, frozen=True):
 class Run(Section, frozen=True):
     """What holds for runs: the tenant where none is named, the seconds after which to stop cleanly (0: none).
 
-    `lease`: seconds that a job stays taken after its holder was last heard of.
+    `lease`: seconds that a job stays taken after its holder was last heard of; `day_share`: percent of the day's quota
+    that one run may use.
     """
 
     tenant: Tenant
     deadline: Deadline
     lease: Seconds
+    day_share: Percent
 
 
 class File(Section, frozen=True):

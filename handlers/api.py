@@ -17,11 +17,12 @@ I/O, no token, no clock, no paging, no retry in there. The hooks, all pure:
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import msgspec
 
 from ark.answers import Answer, CodeTable
+from ark.governor import Dialect
 from ark.http import Request
 from ark.quota import Quota
 from ark.rows import RowKey
@@ -61,6 +62,11 @@ class ApiHandler(ABC):
     """Set by the medium's base: what each body code means."""
     quota_rule: ClassVar[str]
     """Set by the medium's base: how the medium limits calls, in a few words for docs/interfaces.md."""
+
+    dialect: ClassVar[Dialect]
+    """Set by the medium's base: what answers tell of the quota, as in `ark.governor`."""
+    quota_of: ClassVar[Literal["app", "account"]] = "app"
+    """Set by the medium's base: whose calls are counted; nobody waits for the quota of another account."""
 
     path: ClassVar[str]
     """The endpoint, without host and version: `funds/get`."""
@@ -170,7 +176,12 @@ def spelled(value: object) -> str:
 
 
 def _check_declaration(handler: type[ApiHandler]) -> None:
-    """Two units of a run must never meet on one row key: each dimension of a unit is in the key."""
+    """Two units of a run must never meet on one row key: each dimension of a unit is in the key.
+
+    And somebody has said how the medium tells of its quota.
+    """
+    if getattr(handler, "dialect", None) not in get_args(Dialect):
+        raise TypeError(f"{handler.__name__}.dialect: the medium's base sets it to one of {get_args(Dialect)}")
     missing = {"account_id", "agent_id", *handler.variants} - set(handler.row_key.fields)
     if missing:
         raise TypeError(

@@ -5,8 +5,9 @@ from typing import NamedTuple
 from ark.answers import Answer, BadBodyError, Code, Verdict
 from ark.circuit import Leave
 from ark.errors import TransportError, UnitError
+from ark.governor.gate import REST_OF_DAY, Gate, Permit
 from ark.http import Reply, is_refusal, worth_another_try
-from ark.quota import Gate, Permit, Quota
+from ark.quota import Quota
 from handlers.api import ApiHandler
 from handlers.task import Task
 
@@ -22,7 +23,10 @@ class Call(NamedTuple):
 
 
 class RefusedError(UnitError):
-    """The call was too many, for `windows` windows; `wait` is how many seconds its gate makes of that."""
+    """The call was too many, for `windows` windows, REST_OF_DAY where it is one too many for today.
+
+    `wait` is how many seconds its gate makes of that.
+    """
 
     def __init__(
         self, reason: str, gate: Gate, windows: float, quota: Quota | None, *, code: int | None = None
@@ -49,9 +53,10 @@ def read(task: Task, call: Call, reply: Reply) -> Answer:
         raise BadBodyError(f"HTTP {reply.status}, {kind}: {error.reason}", trace=task.trace) from None
     task.code, task.trace = answer.code, answer.trace or task.trace
     code = call.handler.codes[answer.code]
-    if code.verdict is Verdict.WAIT:
+    if code.verdict in (Verdict.WAIT, Verdict.LATER):
         left = call.handler.quota(reply.headers)
-        raise RefusedError(said(code, answer), call.gate, code.windows, left, code=answer.code)
+        windows = code.windows if code.verdict is Verdict.WAIT else REST_OF_DAY
+        raise RefusedError(said(code, answer), call.gate, windows, left, code=answer.code)
     return answer
 
 

@@ -3,20 +3,18 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
 
 import click
 import msgspec
 
-from ark.accounts.directory import Directory, connect
-from ark.accounts.keys import Keys
 from ark.job import Job
 from ark.redact import MASK
 from ark.rows import compact
 from ark.settings import Settings
 from ark.units import Unit
+from handlers.account_lists import AccountLists
 from handlers.api import ApiHandler, Stamp
-from handlers.lists import list_key
+from handlers.forecast import least_calls
 from handlers.registry import make
 
 SAMPLES = 3
@@ -50,14 +48,10 @@ def dry_run(settings: Settings, interface: str, job: Job, *, as_json: bool) -> N
 
 
 async def _plan(settings: Settings, handler: ApiHandler, job: Job) -> Plan:
-    variants = len(list(handler.variant_values()))
-    accounts = 0
-    units: list[Unit] = []
-    async for chunk in _accounts(settings, handler, job):
-        accounts += len(chunk)
-        units += _samples(handler, job, chunk)[: SAMPLES - len(units)]
-    calls = -(-accounts // handler.batch) * variants
-    base_url = handler.settings.url
+    async with AccountLists(settings, _tell) as lists:
+        members = await lists.of(handler, job, max(SAMPLES, handler.batch))
+    calls = least_calls(handler, members.size)
+    units = _samples(handler, job, members.first)
     return Plan(
         interface=handler.name(),
         tenant=job.tenant_alias,
@@ -65,36 +59,20 @@ async def _plan(settings: Settings, handler: ApiHandler, job: Job) -> Plan:
         date=job.data_date.isoformat(),
         table=handler.table,
         output=job.output,
-        accounts=accounts,
+        accounts=members.size,
         calls=calls,
         quota=_quota(handler, job, calls),
-        urls=[_url(handler, base_url, unit) for unit in units],
-        row_keys=[_row_key(handler, unit) for unit in units],
+        urls=[masked_url(handler, unit) for unit in units],
+        row_keys=[row_key(handler, unit) for unit in units],
     )
 
 
-def _samples(handler: ApiHandler, job: Job, accounts: list[str]) -> list[Unit]:
+def _samples(handler: ApiHandler, job: Job, accounts: tuple[str, ...]) -> list[Unit]:
     """The first units of `accounts`, together where one call asks for many."""
     variant = next(handler.variant_values())
     if handler.batch > 1:
-        chunk = tuple(accounts[: handler.batch])
-        return [Unit(job.tenant_alias, job.data_date, job.agent_id, "", variant, chunk)]
+        return [Unit(job.tenant_alias, job.data_date, job.agent_id, "", variant, accounts)]
     return [Unit(job.tenant_alias, job.data_date, job.agent_id, account, variant) for account in accounts[:SAMPLES]]
-
-
-async def _accounts(settings: Settings, handler: ApiHandler, job: Job) -> AsyncIterator[list[str]]:
-    if handler.by == "agent":
-        yield [""]
-    elif job.account_list:
-        yield list(job.account_list)
-    else:
-        directory: Directory = await connect(settings)
-        try:
-            keys = Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id)
-            async for chunk in directory.accounts(list_key(handler, job, keys), job.agent_id, _tell):
-                yield chunk
-        finally:
-            await directory.aclose()
 
 
 def _tell(unusable: str) -> None:
@@ -108,15 +86,16 @@ def _quota(handler: ApiHandler, job: Job, calls: int) -> str:
     return f"{100 * calls / job.minutely_control:.1f}% of one minute at {job.minutely_control} calls (minutely_control)"
 
 
-def _url(handler: ApiHandler, base_url: str, unit: Unit) -> str:
+def masked_url(handler: ApiHandler, unit: Unit) -> str:
+    """The first call that a unit would make, without its token."""
     params = handler.params(unit)
     if handler.page_size:
         params = {**params, **handler.page(1)}
-    url = handler.sign(base_url, unit, params, "TOKEN", Stamp(int(time.time()), "0")).url
+    url = handler.sign(handler.settings.url, unit, params, "TOKEN", Stamp(int(time.time()), "0")).url
     return re.sub(r"(?<=token=)[^&]*", MASK, url)
 
 
-def _row_key(handler: ApiHandler, unit: Unit) -> str:
+def row_key(handler: ApiHandler, unit: Unit) -> str:
     """The unit's row key; what only a record knows stands in angle brackets."""
     known = unit.variant | {
         "date": compact(unit.date),

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -18,24 +17,23 @@ from ark.accounts.tokens import Tokens
 from ark.answers import Answer, BadBodyError, Code, Verdict
 from ark.circuit import Circuit
 from ark.errors import ArkError, LaterError, TokenError, TransportError, UnitError
+from ark.governor.gate import REST_OF_DAY
 from ark.http import ExhaustedError, HttpClient, Reply
-from ark.quota import Gate
+from ark.quota import Quota
 from ark.rows import Row
 from handlers.api import ApiHandler, Stamp
 from handlers.call import Call, RefusedError, read, said
+from handlers.gates import Gates, Held
 from handlers.listener import Listener
 from handlers.outcomes import Outcomes
 from handlers.parts import ListMovedError, TooLongError, ids_of
 from handlers.queue import TaskQueue
 from handlers.records import RecordReader, by_account
+from handlers.refusals import Refusals
 from handlers.task import Task
 
 log = structlog.get_logger(__name__)
 
-REFUSED_AT_MOST = 5
-"""Windows in which a unit may be refused while others pass: then the refusal is its own and not the quota's."""
-BRIEFLY_AT_MOST = 20
-"""Refusals in a row for less than a window that a unit sits out: together about a quarter of an hour."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 """Seconds before the second try; doubled for each further one, with jitter."""
 
@@ -43,7 +41,10 @@ NO_MORE_REPEATS = "the run has repeated as many calls as it may"
 
 
 class Fetcher:
-    """Brings units forward, call by call. `take` receives each page's rows and may wait: that is the back-pressure."""
+    """Brings units forward, call by call. `take` receives each page's rows and may wait: that is the back-pressure.
+
+    `heard` is told what each answer of the interface itself says of the quota.
+    """
 
     def __init__(
         self,
@@ -54,20 +55,20 @@ class Fetcher:
         queue: TaskQueue,
         http: HttpClient,
         circuit: Circuit,
-        gate: Callable[[], Gate],
+        gates: Gates,
         tokens: Tokens,
         reader: RecordReader,
         outcomes: Outcomes,
         take: Callable[[Task, Sequence[Row]], Awaitable[None]],
+        heard: Callable[[Quota | None], None],
         stop: Callable[[ArkError], None],
     ) -> None:
         self._handler, self._base_url, self._attempts = handler, base_url, attempts
         self._queue, self._http, self._tokens = queue, http, tokens
-        self._reader, self._outcomes, self._take, self._stop = reader, outcomes, take, stop
-        self._gates: defaultdict[str, Gate] = defaultdict(gate)
+        self._reader, self._outcomes, self._take, self._heard, self._stop = reader, outcomes, take, heard, stop
+        self._gates, self._held, self._refusals = gates, Held(), Refusals(queue)
         self._levels = [(level.interface(handler.settings), level.field) for level in handler.levels]
         self._nonces = map(f"{token_hex(8)}{{:x}}".format, count())
-        self._never_refused = 0
         self._unbilled = 0
         self._listener = Listener(f"{handler.medium} at {base_url}", attempts, circuit, queue, stop)
 
@@ -76,9 +77,7 @@ class Fetcher:
         await (self._probe(task) if task.probe else self._bring_on(task))
 
     async def _bring_on(self, task: Task) -> None:
-        if not task.begun:
-            task.begun = True
-            self._never_refused += 1
+        self._refusals.begun(task)
         try:
             whole = await self._read_on(task)
         except RefusedError as error:
@@ -89,6 +88,9 @@ class Fetcher:
             self._fail(task, UnitError(str(error), code=task.code or None, trace=task.trace), token=True)
         except UnitError as error:
             self._cut_or_fail(task, error)
+        except LaterError as error:
+            self._queue.give_back(task)
+            self._stop(error)
         except ArkError:
             raise  # a service is away: that ends the run, and this unit stays open
         except Exception as error:  # one bad byte must not take down the rest
@@ -96,7 +98,8 @@ class Fetcher:
             self._fail(task, UnitError(f"a bug of Ark: {type(error).__name__}: {error}", trace=task.trace))
         else:
             if whole:
-                self._leave(task)
+                self._outcomes.meter.fetched += len(task.members) or 1
+                self._refusals.left(task)
                 self._queue.done()
 
     async def _read_on(self, task: Task) -> bool:
@@ -106,8 +109,8 @@ class Fetcher:
             return False
         while not (task.fetched or task.state):
             call = await self._permitted(task)
-            if call is None:
-                self._queue.give_back(task)
+            if isinstance(call, float):
+                self._put_back(task, call)
                 return False
             reply, answer = await self._ask(task, call)
             code = call.handler.codes[answer.code]
@@ -121,11 +124,13 @@ class Fetcher:
         """Ask once more for what was answered before; what comes is not taken."""
         try:
             call = await self._permitted(task)
-            if call is not None:
+            if isinstance(call, Call):
                 with suppress(UnitError):
                     await self._ask(task, call)
         except TokenError:
             self._queue.known = None  # its agent has no token any more: the next probe is something else
+        except LaterError as error:
+            self._stop(error)
         except ArkError:
             raise
         except Exception:
@@ -134,19 +139,23 @@ class Fetcher:
         self._unbilled += task.requests
         self._queue.done()
 
-    async def _permitted(self, task: Task) -> Call | None:
+    async def _permitted(self, task: Task) -> Call | float:
         """The task's next call: of its own interface, or of a coarser level for ids to cut a long list by.
 
-        None while the medium is silent. Then leave comes before the permit: one draws it for the probe, not everybody.
+        Not now: after so many seconds, which the unit is to spend in the queue. While the medium is silent leave comes
+        before the permit: one draws it for the probe, not everybody.
         """
         handler = self._levels[task.part.depth][0] if task.part.lists else self._handler
         token = await self._tokens.get(*self._owner(task))
-        gate = self._gates[handler.path]
+        gate = await self._gates.of(handler)
+        wait = self._gates.crowded(gate) or self._held.seconds(task.unit.account_id, handler.path)
+        if wait:
+            return wait
         leave = None
         if self._listener.silent:
             leave = self._listener.admit(task)
             if leave is None:
-                return None
+                return 0.0
         try:
             permit = await gate.permit()
         except BaseException:
@@ -156,8 +165,14 @@ class Fetcher:
         leave = leave or self._listener.admit(task)
         if leave is None:
             gate.lost(permit)
-            return None
+            return 0.0
         return Call(handler, token, gate, permit, leave)
+
+    def _put_back(self, task: Task, seconds: float) -> None:
+        if seconds:
+            self._queue.give_back_later(task, seconds)
+        else:
+            self._queue.give_back(task)
 
     def _owner(self, task: Task) -> tuple[str, str]:
         """Whose token opens the unit, and whose where that one has none."""
@@ -219,7 +234,8 @@ class Fetcher:
     def _headers(self, call: Call, headers: Mapping[str, str]) -> None:
         quota = call.handler.quota(headers)
         call.gate.answered(call.permit, quota)
-        self._outcomes.meter.quota = quota or self._outcomes.meter.quota
+        if call.handler is self._handler:
+            self._heard(quota)
 
     async def _page(self, task: Task, handler: ApiHandler, answer: Answer) -> None:
         records = handler.records(answer)
@@ -262,18 +278,13 @@ class Fetcher:
         if code.verdict in (Verdict.FAIL, Verdict.RETRY, Verdict.TOKEN):
             error.reason += self._listener.clock(reply)
         match code.verdict:
-            case Verdict.LATER:
-                self._queue.give_back(task)
-                self._stop(
-                    LaterError(f"{reason}: the day's quota is spent, run what is open after 00:00 Asia/Shanghai")
-                )
             case Verdict.TOKEN:
                 refuse = self._tokens.refused if task.token_refused else self._tokens.doubted
                 task.token_refused = True
                 await refuse(self._owner(task)[0], call.token)
                 self._queue.give_back(task)
             case Verdict.SKIP if self._may_skip(task):
-                self._leave(task)
+                self._refusals.left(task)
                 self._outcomes.skipped(task, reason)
                 self._queue.done()
             case Verdict.RETRY:
@@ -286,37 +297,21 @@ class Fetcher:
         return self._handler.by == "account" and len(task.members) <= 1 and not (task.received or task.whole)
 
     def _refused(self, task: Task, error: RefusedError) -> None:
-        """Back to the queue, without spending a try, but not for ever.
-
-        A unit that is refused while others pass has another trouble than the quota. Where only refused units are left,
-        nobody else can pass, and every window counts.
-        """
+        """Back to the queue without spending a try; what was refused too often fails, a spent day ends the run."""
         self._outcomes.meter.refused += 1
-        if not task.refused:
-            task.refused = True
-            self._never_refused -= 1
-        gate = error.gate
-        if error.wait < gate.window:
-            self._briefly_refused(task, error)
+        if error.windows == REST_OF_DAY:
+            self._queue.give_back(task)
+            self._stop(
+                LaterError(f"{error.reason}: the day's quota is spent, run what is open after 00:00 Asia/Shanghai")
+            )
             return
-        nobody_else = self._queue.drained and self._never_refused <= self._queue.parked
-        task.refusals += nobody_else or gate.passes > task.passes_seen
-        task.passes_seen = gate.passes
-        if task.refusals >= REFUSED_AT_MOST:
-            error.reason += f"; refused in {task.refusals} windows"
+        own = self._handler.quota_of == "account"
+        if own:
+            self._held.hold(task.unit.account_id, self._handler.path, error.wait)
+        too_often = self._refusals.again(task, error.gate, error.wait, own=own)
+        if too_often:
+            error.reason += f"; {too_often}"
             self._fail(task, error)
-        else:
-            self._queue.give_back_later(task, gate.window)
-
-    def _briefly_refused(self, task: Task, error: RefusedError) -> None:
-        """A limit by the second refuses anybody now and then: each time the unit waits longer, up to a window."""
-        task.brief_refusals += 1
-        if task.brief_refusals >= BRIEFLY_AT_MOST:
-            error.reason += f"; refused {task.brief_refusals} times"
-            self._fail(task, error)
-        else:
-            longest = min(error.wait * 2**task.brief_refusals, error.gate.window)
-            self._queue.give_back_later(task, longest * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
     def _try_again(self, task: Task, error: UnitError, pause: float = 0) -> None:
         """Back-off outside of any slot; after the last try the unit fails with what came last.
@@ -344,13 +339,13 @@ class Fetcher:
         `tries` are counted as spent: where the whole was tried in vain, each half is tried once.
         """
         if len(task.members) > 1:
-            self._leave(task)
+            self._refusals.left(task)
             self._queue.give_back(*task.halves(tries))
         else:
             self._fail(task, error)
 
     def _fail(self, task: Task, error: UnitError, *, token: bool = False) -> None:
-        self._leave(task)
+        self._refusals.left(task)
         self._bill(task)
         self._outcomes.failed(task, error, token=token)
         self._queue.done()
@@ -358,8 +353,3 @@ class Fetcher:
     def _bill(self, task: Task) -> None:
         """A probe's call is in no unit: it is counted with the next unit's that is called or fails."""
         task.requests, self._unbilled = task.requests + self._unbilled, 0
-
-    def _leave(self, task: Task) -> None:
-        """The unit makes no more calls."""
-        if not task.refused:
-            self._never_refused -= 1

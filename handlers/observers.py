@@ -52,6 +52,11 @@ class Observers:
         log.info("run", id=run.run_id, interface=run.interface, version=version(), pid=run.pid, job=run.job)
         self._tell(LogType.JOB_START, f"{run.run_id} started")
 
+    def told(self, text: str) -> None:
+        """Something to know before the run has ended."""
+        log.warning(text)
+        self._tell(LogType.JOB_NOTICE, text, level="warning")
+
     def crashed(self, error: Exception) -> None:
         """A bug of ours, with its stack."""
         log.error("a bug of Ark ends the run", exc_info=error)

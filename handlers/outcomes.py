@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ark.errors import UnitError
-from ark.quota import Quota
 from handlers.settler import Settler
 from handlers.task import Task
 
@@ -29,8 +28,13 @@ class Meter:
     requests: int = 0
     refused: int = 0
     rows: int = 0
-    quota: Quota | None = None
+    fetched: int = 0
+    """Units of which all pages are here, whether or not they are stored."""
     settled: Counter[str] = field(default_factory=Counter)
+
+    def called(self) -> int:
+        """Units that need no more calls."""
+        return self.fetched + self.settled["failed"] + self.settled["skipped"]
 
 
 class Outcomes:

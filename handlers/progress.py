@@ -8,6 +8,7 @@ from typing import TextIO
 
 import structlog
 
+from ark.governor import State
 from handlers.outcomes import Meter
 
 log = structlog.get_logger(__name__)
@@ -16,11 +17,16 @@ EVERY_LINE = 30.0
 EVERY_FRAME = 0.25
 """Seconds between two plain lines, and between two frames of the bar."""
 
+IN_THE_BAR = ("failed", "rows", "pace", "quota", "left", "day")
+
 
 @asynccontextmanager
-async def shown(meter: Meter, planned: int, stream: TextIO = sys.stderr) -> AsyncIterator[None]:
-    """Show `meter` against `planned` units for as long as the block runs."""
-    watching = asyncio.create_task(_live(meter, planned) if stream.isatty() else _lines(meter, planned))
+async def shown(
+    meter: Meter, planned: int, state: Callable[[], State], stream: TextIO = sys.stderr
+) -> AsyncIterator[None]:
+    """Show `meter` against `planned` units, and the `state` of their gate, for as long as the block runs."""
+    show = _live if stream.isatty() else _lines
+    watching = asyncio.create_task(show(meter, planned, state))
     try:
         yield
     finally:
@@ -28,7 +34,7 @@ async def shown(meter: Meter, planned: int, stream: TextIO = sys.stderr) -> Asyn
         await asyncio.wait([watching])
 
 
-def line(meter: Meter, planned: int, seconds: float) -> dict[str, str]:
+def line(meter: Meter, planned: int, seconds: float, state: State) -> dict[str, str]:
     """The figures of one progress line; `seconds` since the run began to fetch."""
     done = meter.settled.total()
     rate = done / seconds if seconds else 0
@@ -41,30 +47,37 @@ def line(meter: Meter, planned: int, seconds: float) -> dict[str, str]:
         "rows": f"{meter.rows}",
         "rate": f"{rate:.0f}/s",
         "eta": f"{left // 3600:02.0f}:{left // 60 % 60:02.0f}:{left % 60:02.0f}" if rate else "unknown",
+        "pace": f"{state.pace:.0f}/s",
     }
-    if meter.quota is not None and meter.quota.minute is not None:
-        figures["quota"] = f"day {meter.quota.day}% min {meter.quota.minute}%"
+    if state.quota:
+        figures["quota"] = f"{state.quota:.0f}/min"
+    if state.minute is not None:
+        figures["left"] = f"{state.minute:.0f}%"
+    if state.day is not None:
+        figures["day"] = f"{state.day:.0f}%"
+    if state.refusals:
+        figures["refused"] = f"{state.refusals}"
     return figures
 
 
-async def _live(meter: Meter, planned: int) -> None:
+async def _live(meter: Meter, planned: int, state: Callable[[], State]) -> None:
     """The bar; where the terminal has gone (its window was closed), lines for the log file."""
     try:
-        await _bar(meter, planned)
+        await _bar(meter, planned, state)
     except OSError:
         task = asyncio.current_task()
         if task is not None and not task.cancelling():  # else it is the end of the run, of which the bar could not tell
-            await _lines(meter, planned)
+            await _lines(meter, planned, state)
 
 
-async def _lines(meter: Meter, planned: int) -> None:
+async def _lines(meter: Meter, planned: int, state: Callable[[], State]) -> None:
     since = _clock()
     while True:
         await asyncio.sleep(EVERY_LINE)
-        log.info("progress", **line(meter, planned, since()))
+        log.info("progress", **line(meter, planned, since(), state()))
 
 
-async def _bar(meter: Meter, planned: int) -> None:
+async def _bar(meter: Meter, planned: int, state: Callable[[], State]) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -74,10 +87,8 @@ async def _bar(meter: Meter, planned: int) -> None:
     with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("units", total=planned, figures="")
         while True:
-            figures = line(meter, planned, since())
-            text = " ".join(
-                f"{name} {figures[name]}" for name in ("failed", "rows", "rate", "quota") if name in figures
-            )
+            figures = line(meter, planned, since(), state())
+            text = " ".join(f"{name} {figures[name]}" for name in IN_THE_BAR if name in figures)
             bar.update(task, completed=meter.settled.total(), figures=text, refresh=True)
             await asyncio.sleep(EVERY_FRAME)
 

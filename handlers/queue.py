@@ -82,6 +82,12 @@ class TaskQueue:
         for _ in tasks:
             self._wake_one()
 
+    def give_back_first(self, task: Task) -> None:
+        """The unit may go again at once, before others that came back."""
+        self._under_way -= 1
+        self._returned.appendleft(task)
+        self._wake_one()
+
     def give_back_later(self, task: Task, seconds: float) -> None:
         """The unit goes into back-off."""
         self._under_way -= 1

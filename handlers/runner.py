@@ -19,16 +19,18 @@ from ark.accounts.keys import Keys
 from ark.accounts.tokens import Tokens
 from ark.circuit import Circuit
 from ark.errors import ArkError, InternalError, LaterError, StoppedError, TokenError
+from ark.governor.fleet import Who
 from ark.http import HttpClient, fitted
 from ark.job import Job
 from ark.ledger import OPEN, Figures, LeaseLostError, Ledger, Run, Trigger
-from ark.quota import WindowGate
 from ark.settings import Settings
 from ark.stores import open_sink
 from handlers import progress
 from handlers.api import ApiHandler
+from handlers.day import DayWatch
 from handlers.fence import Fence
 from handlers.fetcher import Fetcher
+from handlers.gates import Gates
 from handlers.observers import Observers
 from handlers.outcomes import Failures
 from handlers.pipeline import Pipeline
@@ -37,6 +39,7 @@ from handlers.queue import TaskQueue
 from handlers.records import RecordReader
 from handlers.refresh import refresher
 from handlers.settler import Settler
+from handlers.sharing import Sharing
 from handlers.stopping import OBSERVERS_UNTIL, WORK_UNTIL, Stop, watch
 
 log = structlog.get_logger(__name__)
@@ -131,7 +134,7 @@ class Runner:
     async def _guarded(self, states: Sequence[str], observers: Observers) -> ArkError | None:
         """Work; what ended the work early, if anything did."""
         keeping = asyncio.create_task(self._fence.keep(self.stop))
-        self._work = asyncio.create_task(self._do(states))
+        self._work = asyncio.create_task(self._do(states, observers))
         if self._stopped_by is not None:
             self._work.cancel()
         try:
@@ -149,7 +152,7 @@ class Runner:
             keeping.cancel()
         return self._stopped_by
 
-    async def _do(self, states: Sequence[str]) -> None:
+    async def _do(self, states: Sequence[str], observers: Observers) -> None:
         """Everything between the run's first and last line; what must fail does so before the first call."""
         handler, job, settings, version = self._handler, self._job, fitted(self._settings), self._run.version
         medium = handler.settings
@@ -169,10 +172,17 @@ class Runner:
             refresh = refresher(settings, handler.section, job.tenant_alias, directory, keys, http)
             circuit = Circuit(settings.http.concurrency, settings.http.patience)
             queue = TaskQueue(plan.tasks(states), circuit)
+            sharing = Sharing(directory, self._who(), settings.http.concurrency)
+            stack.push_async_callback(sharing.aclose)
+            gates = Gates(sharing.open, settings.http.concurrency)
+            gate = await gates.of(handler)
             lists = await self._lists(directory, keys)
             settler = Settler(partial(self._call, self._ledger.settle, self._run.run_id))
             pipeline = Pipeline(handler, settings, sink, version, settler, queue, lists, self._fence)
             self._pipeline = pipeline
+            figures = await self._counted()
+            meter, planned = pipeline.outcomes.meter, figures.open + figures.failed
+            day = DayWatch(gate, settings.run.day_share, planned, meter.called, partial(self._fit, observers, planned))
             fetcher = Fetcher(
                 handler,
                 medium.url,
@@ -180,20 +190,38 @@ class Runner:
                 queue=queue,
                 http=http,
                 circuit=circuit,
-                gate=partial(WindowGate, medium.window),
+                gates=gates,
                 tokens=Tokens(directory, keys, refresh=refresh),
                 reader=RecordReader(type(handler), job.tenant_alias, job.data_date, version),
                 outcomes=pipeline.outcomes,
                 take=pipeline.take,
+                heard=day.heard,
                 stop=self.stop,
             )
-            figures = await self._counted()
             watch.note(msgspec.structs.replace(self._run, **figures._asdict()))
-            async with progress.shown(pipeline.outcomes.meter, figures.open + figures.failed):
+            async with progress.shown(meter, planned, gate.state):
                 await pipeline.run(fetcher)
             if handler.fills == "child_agents":
                 self._children = await directory.members(keys.child_agents, job.agent_id)
                 await directory.add_agents(keys.all_agents, self._children)
+
+    def _who(self) -> Who:
+        """Whose calls these are, for those who look at the quota."""
+        run, job = self._run, self._job
+        return Who(
+            run.run_id,
+            run.host,
+            run.pid,
+            run.interface,
+            job.tenant_alias,
+            job.agent_id,
+            job.cur_job_name or run.interface,
+        )
+
+    def _fit(self, observers: Observers, planned: int, fit: int) -> None:
+        """So many of the planned units fit into the day."""
+        what = "accounts" if self._handler.by == "account" and not self._handler.variants else "units"
+        observers.told(f"about {fit:,} of {planned:,} {what} fit into the day's quota")
 
     async def _lists(self, directory: Directory, keys: Keys) -> Callable[[str], AccountList] | None:
         """How the accounts that come are put into a Redis list; None where they are not."""

@@ -45,6 +45,8 @@ class Task:
     """Windows in which the current call was refused while others passed."""
     brief_refusals: int = 0
     """Refusals of the current call that asked for less than a window."""
+    refused_before: bool = False
+    """The current call was refused."""
     refused: bool = False
     passes_seen: int = 0
     received: int = 0
@@ -90,7 +92,7 @@ class Task:
     def answered(self) -> None:
         """The current call has its answer: the next one begins with no tries spent."""
         self.tries = self.refusals = self.brief_refusals = 0
-        self.token_refused = False
+        self.token_refused = self.refused_before = False
         self.trouble = None
 
     def cut(self, error: TooLongError, levels: int, *, cursors: bool = False) -> None:
@@ -120,6 +122,7 @@ class Task:
             earlier=self,
             refusals=self.refusals,
             brief_refusals=self.brief_refusals,
+            refused_before=self.refused_before,
             refused=self.refused,
             passes_seen=self.passes_seen,
             requests=self.requests,

@@ -49,7 +49,11 @@ class DayBudget:
         self.percent = percent
         self._known += 1
         self._least = min(self._least, percent)
-        self.quota = max(self.quota, 100.0 * (self._known - 1) / (self._most - self._least + 1))
+        fallen = self._most - self._least
+        self.quota = max(self.quota, 100.0 * (self._known - 1) / (fallen + 1))
+        most = 100.0 * (self._known + self._flow.in_flight) / (fallen - 1) if fallen > 1 else inf
+        if self.quota > most:
+            self.quota, self._proven = most, 0.0
         left = self.quota * max(self._least - 1, 0.0) / 100
         self._proven = max(self._proven, self._flow.settled + left)
 

@@ -9,8 +9,8 @@
 
 To look at, `await fleets.looks()`; that does raise ServiceDownError.
 
-A fleet is fair, not what makes it safe: a governor alone takes what it measures, and so does each one while Redis is
-away. No call ever waits for Redis.
+Without Redis each process goes on with the share it had, or with what it measures by itself where it never had one. No
+call ever waits for Redis.
 """
 
 import asyncio
@@ -121,7 +121,6 @@ class Fleet:
         self._sent = self._refused = 0
         self._period = self._shortest = max(SHORTEST, window / PARTS)
         self._trip = 0.0
-        self._until = clock.now()
         self._share: tuple[int, int, float] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -158,7 +157,7 @@ class Fleet:
         begun, period = self._clock.now(), self._period
         ttl = period + max(1.0, min(2 * period, self._window / 2)) + 2 * self._trip
         lease = await self._report(ttl)
-        self._until, self._trip = begun + ttl, self._clock.now() - begun
+        self._trip = self._clock.now() - begun
         self._take(lease.rank, lease.of, lease.quota)
         self._governor.learn(_kind(lease.kind), self._clock.of_window(lease.boundary, self._window))
         self._period = self._next_period(lease)
@@ -171,12 +170,10 @@ class Fleet:
         return max(self._shortest, min(2 * self._period, self._window / 2))
 
     def _do_without(self) -> float:
-        """Redis is away: keep the share as long as the lease would last; seconds until to ask again."""
-        left = self._until - self._clock.now()
-        if left <= 0.0:
+        """Redis is away: keep the share, or go on alone where there never was one; seconds until to ask again."""
+        if self._share is None or not self._share[1]:
             self._take(0, 1, 0.0)
-            return RETRY
-        return min(left, RETRY)
+        return RETRY
 
     def _take(self, rank: int, of: int, quota: float) -> None:
         share = rank, of, quota

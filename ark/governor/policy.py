@@ -100,8 +100,7 @@ class Governor:
 
     def refused(self, call: Call, now: float, limit: Limit, retry_in: float = 0.0) -> None:
         """The medium refuses the call."""
-        if not call.heard:
-            self._flow.settled += 1
+        self._settle(call)
         self._refused += 1
         self._refusals.append(now)
         if limit == "day":
@@ -110,8 +109,7 @@ class Governor:
 
     def lost(self, call: Call, now: float) -> None:
         """No information."""
-        if not call.heard:
-            self._flow.settled += 1
+        self._settle(call)
         self._law.lost(call, now)
 
     def take_share(self, rank: int, of: int, quota: float = 0.0) -> None:
@@ -151,6 +149,13 @@ class Governor:
         """To be kept for the next governor of this scope."""
         law = self._law
         return Hint(law.quota, self._day.quota, law.boundary, law.quota / self._window, law.kind)
+
+    def _settle(self, call: Call) -> None:
+        """The call has ended; where no headers came, the day heard nothing either."""
+        if not call.heard:
+            call.heard = True
+            self._flow.settled += 1
+            self._day.answered(None)
 
     def _pace(self, now: float) -> float:
         """Calls per second between the last two looks that are PACE_OVER apart."""

@@ -153,8 +153,10 @@ class RateSearch:
         if not of:
             self._of, self._alone_until = 0, inf
             return
-        if not self._of:
+        if not self._of and self._rtt:
             self._alone_until = 0.0
+            if self._mode == "start" and not self._due:
+                self._set_pace(max(self._pace, HANDFUL / self._rtt))
         if quota and not self.quota:
             self._mode, self._top = "rise", quota / self._window / of
             self._rebase(self._top)

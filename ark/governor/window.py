@@ -51,6 +51,8 @@ PLENTY = 20.0
 """Percent at which a call may be sent, whatever is known of the quota."""
 IDLE = 1 / 20
 """Windows."""
+LOOKING = 2.0
+"""Percent at which one call more hurts nobody."""
 SURELY_ONE = 5.0
 """Percent at which one call is left however small the quota is."""
 
@@ -82,6 +84,7 @@ class AdvertisedWindow:
         self._marks = (-inf, 0.0), (-inf, 0.0)
         self._blind = 0
         self._search: RateSearch | None = None
+        self._spacing: RateSearch | None = None
 
     @property
     def boundary(self) -> float:
@@ -94,6 +97,8 @@ class AdvertisedWindow:
             return self._closed_until - now
         if self._search is not None:
             return self._search.wait(now)
+        if self._spacing is not None and (gap := self._spacing.wait(now)):
+            return gap
         if self._flow.sent < self._limit - self._kept:
             return 0.0
         return self._pause(now)
@@ -102,8 +107,9 @@ class AdvertisedWindow:
         """One call leaves: within the limit, or to see whether something has come back."""
         self._refill.past.note_sent(now)
         self._sent_at = now
-        if self._search is not None:
-            self._search.sent(now)
+        search = self._search or self._spacing
+        if search is not None:
+            search.sent(now)
         if self._flow.sent > self._limit:
             self._probes += 1
             self._limit = self._flow.sent
@@ -115,6 +121,9 @@ class AdvertisedWindow:
         self._heard_at, self._gone_when_heard = now, past.gone
         took = now - call.sent_at
         self._rtt += (took - self._rtt) / 16 if self._rtt else took
+        search = self._search or self._spacing
+        if search is not None:
+            search.answered(call, now, minute)
         if minute is None:
             self._told_nothing()
             return
@@ -135,8 +144,10 @@ class AdvertisedWindow:
         if self._search is not None:
             self._search.refused(call, now, limit, retry_in)
             return
-        if retry_in or limit == "second":
-            self._closed_until = max(self._closed_until, now + (retry_in or self._window / 60))
+        if retry_in:
+            self._closed_until = max(self._closed_until, now + retry_in)
+        if limit == "second":
+            self._space_out(call, now)
         if limit == "second" or call.number <= self._forgiven:
             return
         self._forgiven = self._flow.sent
@@ -169,6 +180,13 @@ class AdvertisedWindow:
     def kind(self) -> Kind:
         """How the quota is refilled, as far as is known."""
         return self._refill.kind
+
+    def _space_out(self, call: Call, now: float) -> None:
+        """Beside the minute's quota there is a limit by the second, of which no percent tells."""
+        if self._spacing is None:
+            pace = self._flow.in_flight / self._rtt if self._rtt else 0.0
+            self._spacing = RateSearch(self._flow, self._window, self._window / 60, pace)
+        self._spacing.refused(call, now, "second", 0.0)
 
     def _told_nothing(self) -> None:
         self._unclear.append(self._flow.sent)
@@ -300,7 +318,8 @@ class AdvertisedWindow:
             return self._until_next_window(since, left)
         if not refill.kind:
             if since < refill.within_a_window:
-                return (refill.within_a_window - since) / (floor(left) + 1)
+                looks_for_all = self._of > 1 and self._rank == 0 and self.least >= LOOKING
+                return (refill.within_a_window - since) / (floor(left) + 1 + looks_for_all)
             return window / 120 * 2.0 ** min(self._probes, 6)
         turn = (1 + self._rank / max(self._of, 1)) * window / (25 if since < self._others_until else 50)
         return turn if self.least >= 1 else turn * 2.0 ** min(self._probes + 1, 3)

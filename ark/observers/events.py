@@ -33,6 +33,8 @@ class LogType(StrEnum):
     UNIT_FAILURES = "API_UNIT_FAILURES"
     """One record per run that says which kinds of failures its units had, and how many of each."""
     NEXT_JOB = "API_NEXT_JOB"
+    JOB_NOTICE = "API_JOB_NOTICE"
+    """Something to know while the job runs: how much of it fits into the day's quota."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):

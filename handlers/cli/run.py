@@ -2,15 +2,15 @@
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from ark.clock import today
 from ark.errors import UsageError
-from ark.job import Job, decode, differences, encode, from_flags, override, split_command
+from ark.job import Job, split_command
 from ark.settings import Settings
+from handlers.cli.job import Flags, Words, job_words, named_job
 from handlers.cli.telling import answer, say, tell
 
 if TYPE_CHECKING:
@@ -19,28 +19,8 @@ if TYPE_CHECKING:
     from ark.ledger import Run
 
 
-class Flags(TypedDict):
-    """What an engineer types instead of an argument, or beside one."""
-
-    tenant: str | None
-    date: str | None
-    agent: str | None
-    accounts: tuple[str, ...]
-    redis_key: str | None
-    output: str | None
-
-
 @click.command()
-@click.argument("interface")
-@click.argument("argument", required=False, metavar="[ENCODED")
-@click.argument("shard", required=False, metavar="[SHARD TOTAL]]", nargs=-1)
-@click.option("-t", "--tenant", metavar="TENANT", help="Tenant, e.g. T100117.")
-@click.option("-d", "--date", metavar="DATE", help="Date of the data, 2020-05-30 or 20200530.")
-@click.option("-g", "--agent", metavar="AGENT", help="Agent (代理商) whose token is used.")
-@click.option("-a", "--account", "accounts", metavar="ACCOUNT", multiple=True, help="Only this account; repeatable.")
-@click.option("-k", "--key", "redis_key", metavar="REDIS_KEY", help="Redis key that holds the accounts.")
-@click.option("-o", "--output", type=click.Choice(["HBASE", "FILE", "NONE"]), help="Where rows go.")
-@click.option("--all", "everything", is_flag=True, help="All accounts of the agent, where neither -a nor -k is given.")
+@job_words
 @click.option("--dry-run", is_flag=True, help="Show what would be called; calls no medium.")
 @click.option("--no-next", is_flag=True, help="Start no next jobs.")
 @click.option("--trigger-on-partial", is_flag=True, help="Start the next jobs also where some units have failed.")
@@ -80,26 +60,8 @@ def run(
     ark run gdt.advertisers -t T100117 -g 1050262 -d 2020-05-30 --dry-run
     ark run gdt.daily_report_ad -t T100117 -g 1050262 -d 2020-05-30 --all --restate
     """
-    from ark.accounts.keys import Keys
-    from handlers.jobs import load_jobs
-    from handlers.lists import check_level, disagreement
-    from handlers.registry import find, names
-
-    name = load_jobs(names()).resolve(interface)
-    if argument is not None and argument.isdigit() and len(shard) == 1:  # XXL-JOB's two values behind flags
-        shard = (argument, *shard)
-        argument = None
     flags = Flags(tenant=tenant, date=date, agent=agent, accounts=accounts, redis_key=redis_key, output=output)
-    job = _job(settings, name, argument, flags)
-    handler = find(name)
-    _check(job, handler.medium, handler.by, everything=everything)
-    keys = Keys.of(handler.section, job.tenant_alias, job.data_date, job.agent_id)
-    check_level(job, keys)
-    differs = disagreement(job, keys)
-    if differs:
-        say(differs)
-    if shard:
-        say(f"shard {' of '.join(shard)}: not used, this run does the whole job")
+    name, job = named_job(settings, Words(interface, argument, shard), flags, everything=everything)
     if dry_run:
         _show(settings, name, job, restate=restate, as_json=as_json)
         return 0
@@ -167,28 +129,6 @@ def rerun(
 
     how = launch.How(follow=not no_next, on_partial=trigger_on_partial, wait=wait, read_back=verify == "read")
     return _watched(partial(launch.rerun, settings, run_id, tell, how, only_failed=failed))
-
-
-def _job(settings: Settings, interface: str, argument: str | None, flags: Flags) -> Job:
-    if argument is not None:
-        job = override(decode(argument, today()), today=today(), **flags)
-        notes = differences(job)
-    else:
-        job, notes = from_flags(interface=interface, default_tenant=settings.run.tenant, today=today(), **flags)
-    for note in notes:
-        say(note)
-    encode(job)  # what cannot be handed to a next job is refused before anything is called
-    return job
-
-
-def _check(job: Job, medium: str, by: str, *, everything: bool) -> None:
-    if job.media_name and job.media_name != medium:
-        raise UsageError(f"media_name is {job.media_name!r}, but the interface is one of {medium}: correct one of them")
-    if by == "account" and not (job.redis_accounts_key or job.account_list or everything):
-        raise UsageError(
-            "redis_accounts_key and account_list are both empty: name the accounts (-a), their Redis key (-k),"
-            " or say --all for all of the agent's accounts"
-        )
 
 
 def _watched(work: "Callable[[], Run]", *, child: bool = False) -> int:

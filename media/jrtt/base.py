@@ -63,6 +63,7 @@ class JrttHandler(ApiHandler):
 
     medium = section = "jrtt"
     codes = CODES
+    dialect = "refusals"
     quota_rule = "per app and endpoint, by the second; no figure is public, refusals tell (40100, 40110)"
     named = {"account_id": "advertiser_id"}
     settings: Jrtt

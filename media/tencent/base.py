@@ -43,6 +43,7 @@ class TencentHandler(ApiHandler):
     """Base of the media that speak the Marketing API."""
 
     codes = CODES
+    dialect = "percent"
     quota_rule = "per app and endpoint, by day and minute; X-RateLimit-Remaining tells the percents left"
 
     def page(self, number: int, cursor: str = "") -> Params:  # noqa: ARG002 - lists are read by page

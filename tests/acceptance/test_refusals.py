@@ -66,22 +66,24 @@ def test_a_busy_system_is_asked_again_and_an_unknown_code_is_not(stage: Staging)
     assert "10000" in units[some[5]]["reason"]
 
 
-def test_a_spent_day_leaves_the_rest_for_tomorrow(stage: Staging) -> None:
-    here = stage(60, quota={"day": {"size": 25, "window": 86400}})
+def test_a_medium_that_says_the_day_is_spent_is_believed_and_the_rest_is_for_tomorrow(stage: Staging) -> None:
+    here = stage(60)
+    here.change(faults=[{"kind": "code", "code": 11018, "accounts": here.accounts[25:]}])
     said = here.run(http_concurrency=5)
     told = said.result
     assert (said.code, told["status"], told["failed"]) == (75, "stopped", 0)
-    assert told["verified"] == 25
+    assert 0 < told["refused"] <= 5
     left = states(here, told["run_id"])
-    assert len(left["planned"]) == 35
+    assert len(left["planned"]) == 60 - told["verified"]
     assert "11018" in said.err
+    assert "after 00:00 Asia/Shanghai" in said.err
 
-    here.change(quota=None)  # the next day
+    here.change(faults=[])  # the next day
     here.media.clear_stats()
     again = here.ark("rerun", told["run_id"])
 
     assert (again.code, again.result["status"], again.result["verified"]) == (0, "done", 60)
-    assert here.calls()["requests"] == 35
+    assert here.calls()["requests"] == 60 - told["verified"]
     assert here.differences(FUNDS) == (0, 0, 0)
 
 

@@ -7,7 +7,7 @@ import sys
 
 from tests.bench.frame import CannotMeasureError, compile_modules, table
 
-IDS = ("P1", "P3", "P4", "P6", "P7", "S1", "W1")
+IDS = ("P1", "P3", "P4", "P6", "P7", "Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "S1", "T1", "W1")
 PAIRS = 5
 
 

@@ -26,20 +26,25 @@ def home(number):
 
     folder = Path(tempfile.mkdtemp(prefix="ark-"))
     try:
-        asyncio.run(_fill(folder, number))
+        fill(folder, "", ACCOUNTS_KEY, accounts(number))
         yield folder
     finally:
         embedded_redis.stop(folder)
         shutil.rmtree(folder)
 
 
-async def _fill(folder, number):
+def fill(folder, url, key, some):
+    """The token and, under `key`, these accounts, in the Redis at `url`; empty: in the one of the home `folder`."""
+    asyncio.run(_fill(folder, url, key, some))
+
+
+async def _fill(folder, url, key, some):
     from ark.accounts.directory import connect
     from ark.settings import load
 
-    directory = await connect(load({"ARK_HOME": str(folder)}))
+    directory = await connect(load({"ARK_HOME": str(folder), "ARK_REDIS_URL": url}))
     try:
         await directory.client.zadd(TOKENS_KEY, {TOKEN: AGENT})
-        await directory.client.zadd(ACCOUNTS_KEY, dict.fromkeys(accounts(number), AGENT))
+        await directory.client.zadd(key, dict.fromkeys(some, AGENT))
     finally:
         await directory.aclose()

@@ -186,7 +186,8 @@ def test_any_bytes_are_an_answer_or_a_bad_body(handler, body):
 
 VERDICTS = {
     Verdict.OK: {0},
-    Verdict.RETRY: {-1, 45011},
+    Verdict.RETRY: {-1},
+    Verdict.WAIT: {45011},
     Verdict.TOKEN: {40001, 40014, 41001, 42001},
     Verdict.SKIP: {50001},
     Verdict.FAIL: {45009, 45035, 47001, 48001, 61004},

@@ -14,12 +14,14 @@ from structlog.testing import capture_logs
 
 from ark.circuit import Circuit
 from ark.errors import LaterError, ServiceDownError, TokenError, TransportError
+from ark.governor import Governor
+from ark.governor.gate import Gate
 from ark.http import ExhaustedError, Reply
 from ark.ledger import UnitKey
-from ark.quota import WindowGate
 from ark.settings import load as settings
 from ark.units import Unit
 from handlers.fetcher import Fetcher
+from handlers.gates import Gates
 from handlers.outcomes import Outcomes
 from handlers.queue import TaskQueue
 from handlers.records import RecordReader
@@ -31,10 +33,15 @@ DAY = date(2020, 5, 30)
 LATENCY = 0.1
 PATIENCE = 120
 GOOD = {"code": 0, "data": {"list": [{"fund_type": "FUND_TYPE_CASH"}]}}
+OK, TOO_MANY = 200, 429
+LEFT = "X-RateLimit-Remaining"
 
 
 class ScriptedHttp:
-    """Answers each call after LATENCY with what `script(account, token, call number of the account)` says."""
+    """Answers each call after LATENCY with what `script(account, token, call number of the account)` says.
+
+    All of the quota is left, but for one who is told that it is used up.
+    """
 
     def __init__(self, script) -> None:
         self.script = script
@@ -51,8 +58,9 @@ class ScriptedHttp:
         if isinstance(answer, Exception):
             raise answer
         status, body = answer if isinstance(answer, tuple) else (200, json.dumps(answer))
-        on_headers({})
-        return Reply(status, {"Retry-After": "7"} if status == 429 else {}, body.encode())
+        headers = {LEFT: "99%,0%" if "11017" in body else "99%,99%"} if status == OK else {}
+        on_headers(headers)
+        return Reply(status, {"Retry-After": "7"} if status == TOO_MANY else headers, body.encode())
 
 
 class ScriptedTokens:
@@ -80,11 +88,11 @@ class ScriptedTokens:
             self.left.remove(token)
 
 
-class CountingGate(WindowGate):
+class CountingGate(Gate):
     """Counts what becomes of each permit; drawing one may take its time."""
 
     def __init__(self, seconds: float = 0) -> None:
-        super().__init__(60)
+        super().__init__(Governor("percent", window=60), 60)
         self.seconds = seconds
         self.drawn, self.ends = [], Counter()
 
@@ -105,6 +113,9 @@ class CountingGate(WindowGate):
     def lost(self, permit):
         self.ends[id(permit)] += 1
         super().lost(permit)
+
+    async def opened(self, _handler):
+        return self
 
     def check_each_permit_ended_once(self):
         assert self.ends == Counter(map(id, self.drawn))
@@ -169,11 +180,12 @@ async def fetch(
         queue=queue,
         http=http,
         circuit=circuit,
-        gate=lambda: gate,
+        gates=Gates(gate.opened, workers),
         tokens=tokens,
         reader=RecordReader(interface, "T1", DAY, 1),
         outcomes=outcomes,
         take=take,
+        heard=lambda _quota: None,
         stop=stop,
     )
 
@@ -216,6 +228,21 @@ def test_a_refusal_stops_everybody_for_a_window_and_costs_no_try():
     assert result.states() == {"verified": 100}
     assert max(seen.values()) <= 40 + 10
     assert 60 < result.seconds < 240
+
+
+def test_a_refused_call_goes_first_when_the_quota_is_refilled():
+    """One worker: the next call after a refusal is the same unit's."""
+    asked = []
+
+    def once(account, _token, call):
+        asked.append(account)
+        return {"code": 11017, "message": "limit"} if account in "37" and call == 1 else GOOD
+
+    result, _ = outcome(once, accounts=20, workers=1)
+    assert result.states() == {"verified": 20}
+    for account in "37":
+        first = asked.index(account)
+        assert account in asked[first + 1 : first + 3]
 
 
 def test_accounts_that_are_refused_while_others_pass_fail_with_that_reason():

@@ -41,6 +41,7 @@ class WxBHandler(ApiHandler):
 
     medium, section = "wx", "wx_b"
     codes = CODES
+    dialect, quota_of = "codes", "account"
     quota_rule = "per account and endpoint, by day (45009) and minute (45011); no header tells what is left"
     opened_by = "account"
     settings: WxB

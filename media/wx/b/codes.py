@@ -19,7 +19,7 @@ CODES = CodeTable(
         41001: Code(Verdict.TOKEN, "access token is missing"),
         42001: Code(Verdict.TOKEN, "access token has expired"),
         45009: Code(Verdict.FAIL, "the account's calls of this day are used up: run what failed again tomorrow"),
-        45011: Code(Verdict.RETRY, "the account's calls of this minute are used up", MINUTE),
+        45011: Code(Verdict.WAIT, "the account's calls of this minute are used up", MINUTE),
         45035: _ADDRESS,
         47001: Code(Verdict.FAIL, "JSON of a parameter is malformed"),
         48001: Code(Verdict.FAIL, "the API is not authorised for this app"),

@@ -1,0 +1,73 @@
+"""The day's quota in a run: how many of its units fit today, and how much of it the run may use."""
+
+from collections.abc import Callable
+
+from ark.governor.gate import Gate
+from ark.quota import Quota
+
+JUMP = 10
+"""Points by which the day's percent must rise to be another day's."""
+CALLS, POINTS = 50, 10
+"""So many calls of our own, or points of the percent, between two of its falls tell the size of the day's quota."""
+MUCH = 0.2
+"""Share by which a forecast must change to be told again."""
+WHOLE = 100
+
+
+class DayWatch:
+    """Learns the size of the day's quota from the moments at which the percent in the answers falls.
+
+    Between two falls our own calls are known exactly; what others spend meanwhile makes the quota look smaller, which
+    is on the safe side. `planned` is how many units the run is to do, `ended` tells how many of them have been called
+    for the last time; `tell` is told how many fit today, where that is not all.
+    """
+
+    def __init__(
+        self, gate: Gate, share: int, planned: int, ended: Callable[[], int], tell: Callable[[int], None]
+    ) -> None:
+        self._gate, self._share, self._planned, self._ended, self._tell = gate, share, planned, ended, tell
+        self._quota = gate.state().day_quota
+        self._answers = 0
+        self._before = 0
+        """Calls of the days before."""
+        self._least: int | None = None
+        self._first: tuple[int, int] | None = None
+        """The first fall: percent, answers until then."""
+        self._told = planned
+
+    def heard(self, quota: Quota | None) -> None:
+        """What an answer of the interface says is left."""
+        self._answers += 1
+        percent = quota.day if quota else None
+        if percent is None or (self._least is not None and self._least <= percent < self._least + JUMP):
+            return
+        if self._least is None or percent > self._least:  # the first answer, or another day
+            self._first = None
+            self._before = self._gate.state().sent if self._least is not None else 0
+        elif self._first is None:
+            self._first = percent, self._answers
+        else:
+            self._measure(percent)
+        self._least = percent
+        if self._quota:
+            self._look(percent)
+
+    def _measure(self, percent: int) -> None:
+        assert self._first is not None
+        points, calls = self._first[0] - percent, self._answers - self._first[1]
+        if calls >= CALLS or points >= POINTS:
+            self._quota = WHOLE * calls / points
+
+    def _look(self, percent: int) -> None:
+        left = self._quota * percent / WHOLE
+        if self._share < WHOLE:
+            allowed = max(0.0, self._quota * self._share / WHOLE + self._before - self._gate.state().sent)
+            self._gate.governor.allow(int(allowed))
+            self._gate.wake()
+            left = min(left, allowed)
+        ended = self._ended()
+        per_unit = self._answers / ended if ended else 1.0
+        fit = min(ended + int(left / per_unit), self._planned)
+        if abs(fit - self._told) > MUCH * self._told or (fit < self._planned == self._told):
+            self._told = fit
+            self._tell(fit)

@@ -1,0 +1,162 @@
+"""A whole fleet on one modelled server in simulated time: what it gets of the quota, what is refused, who gets it."""
+
+from math import inf
+from random import Random
+from statistics import fmean
+
+import pytest
+
+from ark.governor import Governor
+from tests.modelled.drive import Member, Outcome, drive_fleet, lognormal
+from tests.modelled.servers import KINDS
+
+WINDOW = 60.0
+LATENCY = lognormal(0.27, tail=0.005)
+CAPS = {4: 50, 16: 12}
+"""Processes: slots of each."""
+KNOWN = 0.97
+"""The part of the quota that the fleet has measured."""
+RENEWAL = 1.0
+"""Seconds between two renewals of a share."""
+LEASE = 3.0
+"""Seconds for which the dead are taken for living."""
+
+STEPS = 60
+"""Beginnings within a window."""
+
+
+class Crew:
+    """In place of Redis: the mates by rank, and from when on nobody is there to be asked."""
+
+    def __init__(self, quota: float, away_at: float = inf) -> None:
+        self.quota, self.away_at = quota, away_at
+        self.mates: list[Mate] = []
+
+    def living(self, now: float) -> list["Mate"]:
+        """Whose lease has not ended, by rank."""
+        return [mate for mate in self.mates if now < mate.dies + LEASE]
+
+
+class Mate(Governor):
+    """A governor that renews its share, and believes what the first one found of the refills."""
+
+    def __init__(self, crew: Crew, cap: int, dies: float) -> None:
+        super().__init__("percent", window=WINDOW, cap=cap)
+        self._crew, self._due, self.dies = crew, RENEWAL, dies
+        crew.mates.append(self)
+
+    def answered(self, call, now, day=None, minute=None):
+        super().answered(call, now, day, minute)
+        if now >= self._due:
+            self._due = now + RENEWAL
+            self.renew(now)
+
+    def renew(self, now: float) -> None:
+        """A new share; everything, by the own measure, where nobody can be asked."""
+        if now >= self._crew.away_at:
+            self.take_share(0, 1, 0.0)  # as a fleet does whose lease ends while Redis is away
+            return
+        living = self._crew.living(now)
+        self.take_share(living.index(self), len(living), self._crew.quota)
+        known = living[0].hint()
+        self.learn(known.kind, known.boundary)
+
+
+class Fleet:
+    """So many processes for some whole windows, after one that the start cuts off; `dead` of them die at `at`."""
+
+    def __init__(self, processes, size, kind, rounding="floor", *, windows, seed=1, dead=(), at=inf, away_at=inf):
+        rng, cap = Random(seed), CAPS[processes]
+        self.size, self.kind, self.phase = size, kind, rng.uniform(0, WINDOW)
+        crew = Crew(KNOWN * size, self.of_window(away_at))
+        for place in range(processes):
+            Mate(crew, cap, self.of_window(at) if place in dead else inf)
+        for mate in crew.mates:
+            mate.renew(0.0)
+        members = [Member(mate, cap, starts=rng.uniform(0, WINDOW / 30), ends=mate.dies) for mate in crew.mates]
+        server = KINDS[kind](size, window=WINDOW, phase=self.phase, rounding=rounding)
+        ends = self.of_window(windows)
+        self.outcomes: list[Outcome] = drive_fleet(members, server, seconds=ends, latency=LATENCY, rng=rng)
+
+    def of_window(self, number: float) -> float:
+        """When that window begins."""
+        return self.phase + number * WINDOW
+
+    def taken(self, since: float, until: float) -> list[int]:
+        """Accepted calls of each from one window to another."""
+        return [it.within(self.of_window(since), self.of_window(until)) for it in self.outcomes]
+
+    def part(self, since: float, until: float) -> float:
+        """Of the quota, of all; of a sliding one the mean of all beginnings within a window, as its bursts move."""
+        if self.kind == "fixed":
+            return sum(self.taken(since, until)) / (self.size * (until - since))
+        starts = [since + step / STEPS for step in range(STEPS)]
+        calls = fmean(sum(self.taken(start, start + until - since - 1)) for start in starts)
+        return calls / (self.size * (until - since - 1))
+
+    def refused(self, since: float = -1.0, until: float = inf) -> float:
+        """Part of the calls that are refused."""
+        refused = sum(it.refused_within(self.of_window(since), self.of_window(until)) for it in self.outcomes)
+        return refused / (refused + sum(self.taken(since, until)))
+
+
+def enough(kind: str) -> float:
+    """Part of the quota; bursts of a sliding window move over the edges of what is measured."""
+    return 0.92 if kind == "sliding" else 0.95
+
+
+def fair(taken: list[int], least: float) -> bool:
+    """Everybody has so much of the mean at least."""
+    return min(taken) >= least * sum(taken) / len(taken)
+
+
+@pytest.mark.parametrize("rounding", ["floor", "ceil"])
+@pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
+@pytest.mark.parametrize("processes", [4, 16])
+def test_a_fleet_uses_up_the_quota_and_is_not_refused(processes, kind, rounding):
+    fleet = Fleet(processes, 1000, kind, rounding, windows=9)
+
+    assert fleet.part(2, 9) >= enough(kind)
+    assert fleet.refused(2, 9) <= 0.001
+    assert fleet.refused() <= 0.003
+    assert fair(fleet.taken(2, 9), 0.2 if kind == "fixed" else 0.1)
+
+
+@pytest.mark.parametrize(
+    ("processes", "kind", "rounding", "windows"),
+    [
+        (4, "fixed", "ceil", 4),
+        (16, "fixed", "floor", 4),
+        (4, "sliding", "ceil", 8),
+        (16, "sliding", "floor", 8),
+        (4, "bucket", "floor", 4),
+        (16, "bucket", "ceil", 4),
+    ],
+)
+def test_so_it_is_with_a_great_quota(processes, kind, rounding, windows):
+    fleet = Fleet(processes, 10_000, kind, rounding, windows=windows)
+
+    assert fleet.part(2, windows) >= enough(kind)
+    assert fleet.refused() <= 0.001
+    assert fair(fleet.taken(2, windows), 0.2)
+
+
+@pytest.mark.parametrize("dead", [{0}, {2}, {0, 1}], ids=["the first", "another", "the first two"])
+@pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
+def test_the_others_take_over_what_the_dead_leave(kind, dead):
+    fleet = Fleet(4, 1000, kind, windows=10, dead=dead, at=3.4)
+
+    assert fleet.part(4, 10) >= enough(kind)
+    assert fleet.refused() <= 0.001
+    taken = fleet.taken(4, 10)
+    assert [place for place, calls in enumerate(taken) if not calls] == sorted(dead)
+    assert fair([calls for calls in taken if calls], 0.2)
+
+
+@pytest.mark.parametrize("processes", [4, 16])
+@pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
+def test_where_redis_goes_away_each_goes_on_by_itself(kind, processes):
+    fleet = Fleet(processes, 1000, kind, windows=9, away_at=3.4)
+
+    assert fleet.part(4, 9) >= 0.8
+    assert fleet.refused() <= 0.1
