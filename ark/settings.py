@@ -22,6 +22,9 @@ from ark.redact import register
 CONF = Path(conf.__file__).parent
 """Where the data files of the distribution are."""
 
+DEFAULTS = "conf/default.toml"
+"""Where a value came from that nobody has set."""
+
 DIALECTS = ("gdt", "jrtt", "wx", "wx_b")
 """The sections that describe how a medium is spoken to: conf/{name}.toml. wx_b is the second dialect of wx."""
 HIDDEN = "***"
@@ -264,7 +267,7 @@ def shown(settings: Settings) -> Iterator[tuple[str, object, str]]:
 
 
 def _ladder(environ: Mapping[str, str], flags: Mapping[str, str]) -> Iterator[Given]:
-    yield from _table(CONF / "default.toml", "conf/default.toml")
+    yield from _table(CONF / "default.toml", DEFAULTS)
     for medium in DIALECTS:
         yield from _medium(medium)
     if environ.get("ARK_CONF"):

@@ -20,10 +20,10 @@ MINUTE = 60.0
 class Allowances:
     """The quotas of the interfaces that one command plans; each scope is looked at once.
 
-    `day_share` is how many percent of the day's quota one run may use.
+    `day_share` is how many percent of the day's quota one run of an interface may use.
     """
 
-    def __init__(self, directory: Callable[[], Awaitable[Directory]], day_share: float) -> None:
+    def __init__(self, directory: Callable[[], Awaitable[Directory]], day_share: Callable[[str], int]) -> None:
         self._directory, self._day_share = directory, day_share
         self._looks: dict[str, Look] = {}
 
@@ -31,7 +31,7 @@ class Allowances:
         """What is known of the quota that this job's calls go on."""
         scope = scope_of(handler)
         look = await self._look(str(scope)) if scope else None
-        known = measured(look, handler.settings.window, self._day_share) if look else None
+        known = measured(look, handler.settings.window, self._day_share(handler.name())) if look else None
         if known is not None and (known.minute or not job.minutely_control):
             return known
         if job.minutely_control:

@@ -13,7 +13,7 @@ from ark.accounts.keys import Keys
 from ark.errors import ConfigError, UsageError
 from ark.job import CHILD, Job
 from ark.job.argument import nearest, shown
-from ark.settings import CONF
+from ark.settings import CONF, DEFAULTS, Percent, Settings
 from handlers.lists import list_key
 from handlers.registry import find
 
@@ -22,6 +22,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs: dict[str, str] = {}
     follows: dict[str, list[str]] = {}
     alone: dict[str, str] = {}
+    day_share: dict[str, Percent] = {}
 
 
 class Jobs:
@@ -31,6 +32,7 @@ class Jobs:
         self._names = {**file.jobs, **{interface: interface for interface in interfaces}}
         self._jobs = file.jobs
         self._follows = file.follows
+        self._day_share = file.day_share
         self.alone: Mapping[str, str] = file.alone
         """The interfaces that nothing starts, each with the reason."""
 
@@ -41,6 +43,12 @@ class Jobs:
         except KeyError:
             hint = nearest(name, self._names) or "; see `ark interfaces`"
             raise UsageError(f"there is no interface or job {shown(name)}{hint}") from None
+
+    def day_share(self, interface: str, settings: Settings) -> int:
+        """Percent of the day's quota that a run of `interface` may use: its own, where run.day_share is not set."""
+        if not settings.origins["run.day_share"].startswith(DEFAULTS):
+            return settings.run.day_share
+        return self._day_share.get(interface, settings.run.day_share)
 
     def followers(self, interface: str) -> tuple[str, ...]:
         """The interfaces that a finished run of `interface` starts."""
@@ -158,4 +166,5 @@ def _mentioned(file: _File) -> list[tuple[str, str]]:
     """Every interface the file names, and where."""
     jobs = [(f"{job} in [jobs]", interface) for job, interface in file.jobs.items()]
     follows = [("[follows]", name) for name in chain(file.follows, *file.follows.values())]
-    return jobs + follows + [("[alone]", name) for name in file.alone]
+    alone = [("[alone]", name) for name in file.alone]
+    return jobs + follows + alone + [("[day_share]", name) for name in file.day_share]

@@ -49,7 +49,7 @@ from ark.rows import compact
 from ark.settings import Settings
 from ark.stores import check_readable
 from handlers.api import ApiHandler
-from handlers.jobs import load_jobs
+from handlers.jobs import Jobs, load_jobs
 from handlers.registry import find, make, names
 from handlers.restate import is_provisional, restated_jobs
 from handlers.runner import NextJobs, Runner
@@ -81,10 +81,13 @@ class How(NamedTuple):
     """Wait for whoever works on the same job, instead of ending with 75."""
     read_back: bool = False
     """Read every batch back before its units count as stored."""
+    day_share: int | None = None
+    """Percent of the day's quota that each run may use; None: as is set."""
 
     def words(self) -> list[str]:
         """The flags that say the same to a next job's own process."""
         said = {"--trigger-on-partial": self.on_partial, "--wait": self.wait, "--verify=read": self.read_back}
+        said[f"--day-share={self.day_share}"] = self.day_share is not None
         return [word for word, meant in said.items() if meant]
 
 
@@ -196,8 +199,10 @@ def _execute(
     more: bool = False,
 ) -> Run:
     handler, job = work
-    next_jobs = _followers(begun, job, how)
-    runner = Runner(settings, ledger, begun, job, handler, read_back=how.read_back)
+    jobs = load_jobs(names())
+    next_jobs = _followers(jobs, begun, job, how)
+    share = how.day_share or jobs.day_share(begun.interface, settings)
+    runner = Runner(settings, ledger, begun, job, handler, day_share=share, read_back=how.read_back)
     _calm_collector()
     with asyncio.Runner(loop_factory=_new_loop) as loop:
         done = loop.run(runner.execute(states, next_jobs))
@@ -280,9 +285,8 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _followers(run: Run, job: Job, how: How) -> NextJobs:
+def _followers(jobs: Jobs, run: Run, job: Job, how: How) -> NextJobs:
     """What to start after `run`, once it is known how it ended and which second-generation agents it has listed."""
-    jobs = load_jobs(names())
 
     def triggers(status: str, children: Sequence[str]) -> list[Trigger]:
         if not how.follow or not (status == "done" or (status == "partial" and how.on_partial)):

@@ -122,8 +122,8 @@ class Planner:
 
     def __init__(self, settings: Settings, lists: AccountLists, history: History, clock: Clock) -> None:
         self._settings, self._lists, self._history, self._clock = settings, lists, history, clock
-        self._allowances = Allowances(lists.directory, getattr(settings.run, "day_share", 100.0))
         self._jobs = load_jobs(names())
+        self._allowances = Allowances(lists.directory, lambda interface: self._jobs.day_share(interface, settings))
         self._runs: dict[tuple[str, str, str], list[Run]] = {}
 
     async def job(self, interface: str, job: Job, of_day: Sequence[Run]) -> JobPlan:

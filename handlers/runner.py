@@ -52,10 +52,18 @@ class Runner:
     """Executes one run that the ledger has begun or reopened."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, run: Run, job: Job, handler: ApiHandler, *, read_back: bool = False
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        run: Run,
+        job: Job,
+        handler: ApiHandler,
+        *,
+        day_share: int = 100,
+        read_back: bool = False,
     ) -> None:
         self._settings, self._ledger, self._run, self._job, self._handler = settings, ledger, run, job, handler
-        self._read_back = read_back
+        self._day_share, self._read_back = day_share, read_back
         self._call = LedgerThread()
         self._figures = Figures()
         """As the ledger told them last."""
@@ -182,7 +190,7 @@ class Runner:
             self._pipeline = pipeline
             figures = await self._counted()
             meter, planned = pipeline.outcomes.meter, figures.open + figures.failed
-            day = DayWatch(gate, settings.run.day_share, planned, meter.called, partial(self._fit, observers, planned))
+            day = DayWatch(gate, self._day_share, planned, meter.called, partial(self._fit, observers, planned))
             fetcher = Fetcher(
                 handler,
                 medium.url,

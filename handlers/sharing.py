@@ -15,7 +15,7 @@ from handlers.scopes import scope_of
 class Sharing:
     """Opens gates for a run; `cap` is how many of its calls may be in flight. `aclose` gives all shares back.
 
-    Nothing in here waits for a Redis that is away: then each process goes by what it measures itself.
+    Nothing in here waits for a Redis that is away: then each process keeps its share, or goes by what it measures.
     """
 
     def __init__(self, directory: Directory, who: Who, cap: int) -> None:

@@ -27,11 +27,14 @@ class DayBudget:
         """The flow's number of the last call that may be sent."""
         self._most = self._least = 0.0
         self._known = self._blind = 0
-        self._proven = 0.0
+        self._proven = self._roomy = 0.0
         self._allowed = inf
 
     def answered(self, percent: float | None) -> None:
         """An answer that tells the day's percent; None: it does not."""
+        if percent == self.percent and self._flow.sent < self._roomy:
+            self._known += 1
+            return
         self._blind = self._blind + 1 if percent is None else 0
         if percent is not None:
             self._told(percent)
@@ -41,6 +44,7 @@ class DayBudget:
             if percent is not None and self._least < 1:
                 self._proven = settled
         self._set_limit()
+        self._roomy = self._flow.settled + (self.limit - self._flow.settled) / 2 if percent is not None else 0.0
 
     def _told(self, percent: float) -> None:
         if self.percent is None or percent > self._most:  # the first, or another day

@@ -125,7 +125,7 @@ class FleetStore:
         except ArkError as error:
             if not self._away:
                 self._away = True
-                log.warning("no shares of the quota from Redis: each goes on by itself", error=redact_error(error))
+                log.warning("no shares of the quota from Redis: each keeps what it has", error=redact_error(error))
             raise
         if self._away:
             self._away = False
@@ -136,7 +136,7 @@ class FleetStore:
         """A caller goes on in spite of `error`: what is not told yet is logged, once."""
         if not isinstance(error, ArkError) and not self.faulty:
             self.faulty = True
-            log.warning("a fault in sharing the quota: each goes on by itself", error=redact_error(error))
+            log.warning("a fault in sharing the quota: each keeps what it has", error=redact_error(error))
 
     async def _within(self, answer: Any) -> Any:  # noqa: ANN401  # the client's annotations mix its two kinds of answers
         try:

@@ -20,23 +20,25 @@ class Past:
         self._settled = [0] * (SLOTS + 1)
         self._sent = [0] * SLOTS
         self._slot = 0
+        self._turns_at = 0.0
         self.gone = self.may_be_gone = 0
 
     def note_sent(self, now: float) -> None:
         """One call was sent."""
-        self.turn(now)
+        if now >= self._turns_at:
+            self.turn(now)
         self._sent[self._slot % SLOTS] += 1
 
     def note_settled(self, now: float) -> None:
         """One call has ended."""
-        self.turn(now)
+        if now >= self._turns_at:
+            self.turn(now)
         self._settled[self._slot % (SLOTS + 1)] += 1
 
     def turn(self, now: float) -> None:
         """Bring `gone` and `may_be_gone` up to now."""
         slot = int(now / self._slot_length)
-        if slot == self._slot:
-            return
+        self._turns_at = (slot + 1) * self._slot_length
         for each in range(max(self._slot + 1, slot - SLOTS), slot + 1):
             self.gone += self._settled[each % (SLOTS + 1)]
             self._settled[each % (SLOTS + 1)] = 0

@@ -34,7 +34,9 @@ class Refill:
         self.past = Past(window)
         self.seen_at = -inf
         """When the newest call was sent of which the percent is known that belongs to this stretch."""
-        self._since = self._due = inf
+        self.since = inf
+        """Within a window from then on something comes back for sure."""
+        self._due = inf
         self._smooth_until = -inf
         self._dry = False
         self._idle = (inf, 0)
@@ -42,8 +44,8 @@ class Refill:
     def heard(self, call: Call, now: float, percent: float, quota: float) -> None:
         """An answer that shows no rise."""
         if percent >= NEARLY_FULL:  # a refill would hardly show
-            self._since = now
-        self._since = min(self._since, now)
+            self.since = now
+        self.since = min(self.since, now)
         self.seen_at = max(self.seen_at, call.sent_at)
         if call.sent_at > self._due and call.least < FRESH - JUMP:  # a window should have begun, and did not
             self._came_smoothly(now)
@@ -70,7 +72,7 @@ class Refill:
             self.kind = "fixed"
             self._began(self.seen_at, now)
         self.seen_at = call.sent_at
-        self._since = now
+        self.since = now
         self._due = self.high + self._window + LATE if self.kind == "fixed" else inf
 
     def _came_smoothly(self, now: float) -> None:
@@ -98,7 +100,7 @@ class Refill:
     @property
     def within_a_window(self) -> float:
         """When something has come back for sure, of whatever kind it is; -inf: nothing is known."""
-        return self._since + self._window + LATE if self._since < inf else -inf
+        return self.since + self._window + LATE if self.since < inf else -inf
 
     def _began(self, earliest: float, latest: float) -> None:
         """A window began between the two; what was known before, whole windows ago, may narrow that."""

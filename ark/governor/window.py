@@ -27,7 +27,7 @@ from math import floor, inf
 
 from ark.governor.flow import Call, Flow, Kind, Limit
 from ark.governor.rate import RateSearch
-from ark.governor.refill import Refill
+from ark.governor.refill import NEARLY_FULL, Refill
 
 FIRM = 10.0
 """Points that the percent has fallen when the quota can be said to be at most something."""
@@ -51,6 +51,10 @@ PLENTY = 20.0
 """Percent at which a call may be sent, whatever is known of the quota."""
 IDLE = 1 / 20
 """Windows."""
+LITTLE, FAIR = 10.0, 1.25
+"""Percent below which a process of a fleet takes no more than so many times its part of what a bucket gives."""
+MUCH = 50
+"""Calls: with so many and five points left to be sent, an answer that tells the old percent changes nothing."""
 LOOKING = 2.0
 """Percent at which one call more hurts nobody."""
 SURELY_ONE = 5.0
@@ -83,8 +87,10 @@ class AdvertisedWindow:
         self._rank, self._of, self._whole = 0, 1, 0.0
         self._marks = (-inf, 0.0), (-inf, 0.0)
         self._blind = 0
+        self._roomy = -inf
         self._search: RateSearch | None = None
-        self._spacing: RateSearch | None = None
+        """The pace where no percent tells it: of a limit by the second, or as long as percents are missing."""
+        self._by_second = False
 
     @property
     def boundary(self) -> float:
@@ -96,9 +102,9 @@ class AdvertisedWindow:
         if now < self._closed_until:
             return self._closed_until - now
         if self._search is not None:
-            return self._search.wait(now)
-        if self._spacing is not None and (gap := self._spacing.wait(now)):
-            return gap
+            gap = self._search.wait(now)
+            if gap or self._blind >= BLIND:
+                return gap
         if self._flow.sent < self._limit - self._kept:
             return 0.0
         return self._pause(now)
@@ -107,9 +113,8 @@ class AdvertisedWindow:
         """One call leaves: within the limit, or to see whether something has come back."""
         self._refill.past.note_sent(now)
         self._sent_at = now
-        search = self._search or self._spacing
-        if search is not None:
-            search.sent(now)
+        if self._search is not None:
+            self._search.sent(now)
         if self._flow.sent > self._limit:
             self._probes += 1
             self._limit = self._flow.sent
@@ -121,13 +126,16 @@ class AdvertisedWindow:
         self._heard_at, self._gone_when_heard = now, past.gone
         took = now - call.sent_at
         self._rtt += (took - self._rtt) / 16 if self._rtt else took
-        search = self._search or self._spacing
-        if search is not None:
-            search.answered(call, now, minute)
+        if self._search is not None:
+            self._search.answered(call, now, minute)
         if minute is None:
             self._told_nothing()
             return
-        self._blind, self._search = 0, None
+        if minute == self.least and self._flow.sent < self._roomy and call.epoch == self.epoch and minute <= call.least:
+            self._nothing_new(call, now, minute)
+            return
+        if self._blind:
+            self._blind, self._search = 0, self._search if self._by_second else None
         while unclear and unclear[0] < call.number:
             unclear.popleft()
         if call.epoch != self.epoch:
@@ -141,14 +149,17 @@ class AdvertisedWindow:
 
     def refused(self, call: Call, now: float, limit: Limit, retry_in: float) -> None:
         """Closed for everybody; of calls that were under way together, only the first refusal teaches anything."""
-        if self._search is not None:
+        if limit == "second" and not self._by_second:
+            self._by_second = True
+            self._search = self._search or self._searching(
+                self._flow.in_flight / self._rtt if self._rtt else 0.0, 1 / 60
+            )
+        if self._search is not None and (limit == "second" or self._blind >= BLIND):
             self._search.refused(call, now, limit, retry_in)
             return
         if retry_in:
             self._closed_until = max(self._closed_until, now + retry_in)
-        if limit == "second":
-            self._space_out(call, now)
-        if limit == "second" or call.number <= self._forgiven:
+        if call.number <= self._forgiven:
             return
         self._forgiven = self._flow.sent
         self._others_until = now + (OTHERS_FOR if call.least <= 1 else REFUSED_FOR) * self._window
@@ -181,19 +192,25 @@ class AdvertisedWindow:
         """How the quota is refilled, as far as is known."""
         return self._refill.kind
 
-    def _space_out(self, call: Call, now: float) -> None:
-        """Beside the minute's quota there is a limit by the second, of which no percent tells."""
-        if self._spacing is None:
-            pace = self._flow.in_flight / self._rtt if self._rtt else 0.0
-            self._spacing = RateSearch(self._flow, self._window, self._window / 60, pace)
-        self._spacing.refused(call, now, "second", 0.0)
+    def _searching(self, pace: float, windows: float) -> RateSearch:
+        """A search for what a limit of so many windows lets through, from `pace` calls per second on."""
+        return RateSearch(self._flow, self._window, windows * self._window, pace)
 
     def _told_nothing(self) -> None:
         self._unclear.append(self._flow.sent)
         self._blind += 1
         if self._blind == BLIND:
             pace = self.quota / self._window if self.quota else BLIND_PACE
-            self._search = RateSearch(self._flow, self._window, self._window, pace)
+            self._search = self._search or self._searching(pace, 1)
+
+    def _nothing_new(self, call: Call, now: float, minute: float) -> None:
+        """The percent is where it was, and much may be sent yet: most answers are such."""
+        self._known += 1
+        self._measured_at = now
+        refill = self._refill
+        refill.seen_at = max(refill.seen_at, call.sent_at)
+        if minute >= NEARLY_FULL:
+            refill.since = now
 
     def _rise(self, call: Call, now: float, minute: float) -> None:
         """The quota was refilled before this call: a new stretch begins with it."""
@@ -242,6 +259,16 @@ class AdvertisedWindow:
         left = max(left, float(percent >= SURELY_ONE))
         return left if self._of == 1 else (left + self._of - 1 - self._rank) // self._of
 
+    def _among_mates(self, now: float) -> float:
+        """This process's part of what is left, less what mates do meanwhile; where little is left, its fair part."""
+        left = self._part(self.least - self._mates_took(now) - 1)
+        if now - self._heard_at > 2 * self._rtt:
+            left = min(left, 1.0)
+        if self._refill.kind in ("", "bucket") and self.least < LITTLE and self._whole:
+            of_late = self._flow.sent - self._refill.past.may_be_gone
+            left = min(left, max(FAIR * self._whole / self._of - of_late, 0.0))
+        return left
+
     def _mates_took(self, now: float) -> float:
         """Points: a percent is a round trip old, and in the last one or two so much of it was taken by others."""
         if now - self._marks[1][0] >= self._rtt:
@@ -252,9 +279,7 @@ class AdvertisedWindow:
         """By the newest answer; the highest limit so far holds where we are alone."""
         flow = self._flow
         if self._of > 1:
-            self._left = self._part(self.least - self._mates_took(now) - 1)
-            if now - self._heard_at > 2 * self._rtt:
-                self._left = min(self._left, 1.0)
+            self._left = self._among_mates(now)
         here = flow.settled - len(self._unclear) + self._left
         alone = self._of == 1 and now >= self._others_until
         if alone and self._refill.kind == "sliding":
@@ -270,6 +295,7 @@ class AdvertisedWindow:
         else:
             self._limit = here
         self._kept = self._keep()
+        self._roomy = self._limit - self.quota / 20 - MUCH if alone and not self._unclear else -inf
 
     def _keep(self) -> float:
         """Calls to keep back for looking when the quota is refilled, as long as that is not well known."""

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from ark.ledger import Run
 
 
+_day_share = click.option(
+    "--day-share",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Percent of the day's quota that the run may use; instead of run.day_share.",
+)
+
+
 @click.command()
 @job_words
 @click.option("--dry-run", is_flag=True, help="Show what would be called; calls no medium.")
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--trigger-on-partial", is_flag=True, help="Start the next jobs also where some units have failed.")
 @click.option("--wait", is_flag=True, help="Wait for whoever works on the same job, instead of ending with 75.")
 @click.option("--verify", type=click.Choice(["read"]), help="read: read every batch back before it counts as stored.")
+@_day_share
 @click.option("--restate", is_flag=True, help="Also each day before that the medium may still have changed.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: one JSON document for each day.")
 @click.option("--trigger-key", hidden=True, help="Set by the run that starts this one; the same key runs once.")
@@ -42,6 +51,7 @@ def run(
     redis_key: str | None,
     output: str | None,
     verify: str | None,
+    day_share: int | None,
     trigger_key: str | None,
     *,
     everything: bool,
@@ -67,7 +77,13 @@ def run(
         return 0
     from handlers import launch
 
-    how = launch.How(follow=not no_next, on_partial=trigger_on_partial, wait=wait, read_back=verify == "read")
+    how = launch.How(
+        follow=not no_next,
+        on_partial=trigger_on_partial,
+        wait=wait,
+        read_back=verify == "read",
+        day_share=day_share,
+    )
     if restate:
         return _watched(partial(launch.restate, settings, name, job, tell, how))
     following = partial(launch.run, settings, name, job, tell, how, trigger_key=trigger_key)
@@ -109,11 +125,13 @@ def exec_(command: str, shard: tuple[str, ...]) -> int:
 @click.option("--trigger-on-partial", is_flag=True, help="Start the next jobs also where some units have failed.")
 @click.option("--wait", is_flag=True, help="Wait for whoever works on the same job, instead of ending with 75.")
 @click.option("--verify", type=click.Choice(["read"]), help="read: read every batch back before it counts as stored.")
+@_day_share
 @click.pass_obj
 def rerun(
     settings: Settings,
     run_id: str,
     verify: str | None,
+    day_share: int | None,
     *,
     failed: bool,
     no_next: bool,
@@ -127,7 +145,13 @@ def rerun(
     """
     from handlers import launch
 
-    how = launch.How(follow=not no_next, on_partial=trigger_on_partial, wait=wait, read_back=verify == "read")
+    how = launch.How(
+        follow=not no_next,
+        on_partial=trigger_on_partial,
+        wait=wait,
+        read_back=verify == "read",
+        day_share=day_share,
+    )
     return _watched(partial(launch.rerun, settings, run_id, tell, how, only_failed=failed))
 
 

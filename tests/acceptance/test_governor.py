@@ -62,9 +62,11 @@ def test_of_a_day_that_is_not_enough_all_is_used_and_the_rest_is_done_tomorrow(s
     assert here.differences(FUNDS) == (0, 0, 0)
 
 
-def test_a_run_leaves_the_others_their_share_of_the_day(stage: Staging) -> None:
-    here = stage(300, quota={"day": {"size": 400, "window": 86400}}, latency={"seconds": 0.02})
-    said = here.run(run_day_share=30, http_concurrency=10)
+@pytest.mark.parametrize(("flag", "setting"), [((), 30), (("--day-share", "30"), 90)], ids=["setting", "flag"])
+def test_a_run_leaves_the_others_their_share_of_the_day(stage: Staging, flag: tuple[str, ...], setting: int) -> None:
+    here = stage(300, quota=None, latency={"seconds": 0.02})
+    here.change(quota={"day": {"size": 400, "window": 86400}})  # of which nothing was used before
+    said = here.run("gdt.funds", *flag, run_day_share=setting, http_concurrency=10)
     told = said.result
     assert (said.code, told["status"], told["refused"]) == (75, "stopped", 0)
     assert 110 <= told["verified"] <= 125
@@ -72,6 +74,13 @@ def test_a_run_leaves_the_others_their_share_of_the_day(stage: Staging) -> None:
     assert "after 00:00 Asia/Shanghai" in said.err
     again = here.ark("rerun", told["run_id"])
     assert (again.code, again.result["verified"], again.result["refused"]) == (0, 300, 0)
+
+
+@pytest.mark.parametrize("share", ["0", "101", "30%"])
+def test_a_share_that_is_none_is_refused(ark: Ark, share: str) -> None:
+    said = ark.refusal("run", "gdt.funds", "-t", "T1", "-g", "1", "-a", "1", "--day-share", share)
+    assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1)
+    assert "--day-share" in said.err
 
 
 class Dialect(NamedTuple):

@@ -4,10 +4,11 @@ import json
 import signal
 from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import BIN, DATE, Ark, Simulated, ended
+from tests.acceptance.conftest import BIN, DATE, Ark, Simulated, ended, wait_for
 
 pytestmark = pytest.mark.services
 
@@ -54,6 +55,40 @@ def test_a_failed_account_is_explained_without_its_token(stage: Staging) -> None
     told = json.loads(here.ark.read("explain", here.accounts[0], "-t", here.tenant, "-d", DATE, "--json"))
     assert token not in json.dumps(told)
     assert here.calls()["requests"] == calls
+
+
+def test_the_quota_shows_who_uses_it_now_and_what_it_was_afterwards(stage: Staging) -> None:
+    minute = {"kind": "fixed", "size": 600, "window": 10}
+    here = stage(400, quota={"minute": minute}, latency={"seconds": 0.1})
+    here.ark.settings |= {"gdt_client_id": here.tenant, "gdt_window": 10}
+
+    def looked() -> dict[str, Any]:
+        return dict(*(view for view in here.ark.json("quota") if view["app"] == here.tenant))
+
+    def shown() -> bool:
+        view = looked()
+        return bool(view) and view["pace"] > 0 and None not in (view["minute"], view["day"], view["quota"])
+
+    running = here.start("gdt.funds", http_concurrency=4)
+    wait_for(shown)
+    during, process = looked(), running.pid
+    said = ended(running)
+    after = looked()
+
+    assert (said.code, said.result["status"]) == (0, "done")
+    (user,) = during["users"]
+    assert (user["run"], user["pid"], user["interface"]) == (said.result["run_id"], process, "gdt.funds")
+    assert (user["tenant"], user["agent"], user["spent"]) == (here.tenant, here.agent, "")
+    assert (user["share"], user["lives"]) == (100.0, True)
+    assert 0 < user["pace"] == during["pace"] < 60
+    assert 0 < user["sent"] < 400
+    assert (during["path"], during["interfaces"]) == ("funds/get", ["gdt.funds"])
+    assert 0 <= during["minute"] < 100
+    assert 0 < during["day"] <= 100
+    (user,) = after["users"]
+    assert (user["lives"], user["share"], user["pace"], user["sent"]) == (False, 0.0, 0.0, 400)
+    assert after["pace"] == 0.0
+    assert after["quota"] == pytest.approx(600, rel=0.1)
 
 
 @pytest.mark.parametrize("how", [(), ("--json",)])

@@ -76,9 +76,14 @@ class Table:
     async def look(self):
         return await self.store.look(self.scope)
 
-    async def clear(self):
+    async def lose(self):
+        """As a Redis that begins again with nothing."""
         keys = [f"ark:quota:{kind}:{self.scope}" for kind in ("leases", "reports", "refused", "hint")]
-        await self.client.unlink(*keys, self.clock, "ark:quota:scopes")
+        await self.client.unlink(*keys, "ark:quota:scopes")
+
+    async def clear(self):
+        await self.lose()
+        await self.client.unlink(self.clock)
 
 
 def scenario(test):
@@ -149,6 +154,20 @@ async def test_where_a_greater_share_is_not_free_yet_one_keeps_what_one_has(tabl
     assert await table.share("f") == (3, 4)
     await table.renew("e", ttl=0.0)
     assert await table.share("b") == (1, 4), "a third is not free beside a half and a quarter"
+
+
+@scenario
+async def test_a_redis_that_lost_everything_shares_anew_once_all_have_come_back(table):
+    """Until then those that have not come back yet keep what they had."""
+    for _ in range(2):
+        held = {worker: await table.share(worker) for worker in "abcd"}
+    assert sorted(held.values()) == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    await table.lose()
+    for _ in range(2):
+        for worker in held:
+            held[worker] = await table.share(worker)
+        assert sum(Fraction(1, of) for _, of in held.values() if of) <= 1
+    assert {of for _, of in held.values()} == {4}
 
 
 @scenario
@@ -412,17 +431,20 @@ class Paced:
     """A governor that does nothing but remember its share."""
 
     spent = ""
+    pace = 5.0
 
     def __init__(self, quota=0.0, kind="", boundary=0.0):
         self.quota, self.kind, self.boundary, self.shares = quota, kind, boundary, []
-        self.sent, self.refused = 0, 0
+        self.sent, self.refused, self.looks = 0, 0, 0
         self.learned = "", 0.0
         self.told = asyncio.Event()
 
     def state(self, now):
+        self.looks += 1
+        self.told.set()
         state = Governor("percent").state(now)
         refusals = {"refused": self.refused, "refusals": self.refused // 3}
-        return state._replace(quota=self.quota, sent=self.sent, pace=5.0, minute=40.0, **refusals)
+        return state._replace(quota=self.quota, sent=self.sent, pace=self.pace, minute=40.0, **refusals)
 
     def hint(self):
         return Hint(self.quota, 0.0, self.boundary, 5.0, self.kind)
@@ -437,6 +459,11 @@ class Paced:
 
     async def until(self, *share):
         await self._until(lambda: self.shares[-1][: len(share)] == share)
+
+    async def until_asked(self, times):
+        """So many times more: all but the last of them have had their answer."""
+        looks = self.looks + times
+        await self._until(lambda: self.looks >= looks)
 
     async def until_learned(self, kind):
         await self._until(lambda: self.learned[0] == kind)
@@ -568,25 +595,33 @@ def proxy(services):
 
 @pytest.mark.services
 @pytest.mark.parametrize("toxic", [ResetPeer, Timeout], ids=["resets", "is a black hole"])
-def test_a_redis_that_goes_away_is_told_once_and_found_again(proxy, unique, toxic):
+def test_a_redis_that_goes_away_is_told_once_and_found_again(proxy, unique, toxic, monkeypatch):
+    """Who has a share keeps it meanwhile; who comes then has none, and goes on alone."""
+    monkeypatch.setattr("ark.governor.fleet.RETRY", 0.5)
+
     async def go():
-        scopes = [unique("scope"), unique("scope")]
-        governors = [Paced(quota=7.0), Paced(quota=7.0)]
+        scope, another = unique("scope"), unique("scope")
+        a, b, late = Paced(quota=7.0), Paced(quota=7.0), Paced()
         async with fleets_at(proxy.url) as fleets:
-            for scope, paced in zip(scopes, governors, strict=True):
+            for paced in (a, b):
+                paced.pace = 50.0  # asks often
                 await fleets.join(scope, paced, Who(), window=12.0)
-                await paced.until(0, 1)
-                paced.shares.append((0, 4, 0.0))  # as if it had been so
+                await paced.until(*((0, 1) if paced is a else (1, 2)))
             with proxy.toxic(toxic()):
-                for paced in governors:
-                    await paced.until(0, 1, 0.0)
-                assert await fleets.hint(scopes[0], 12.0) is None
+                await asyncio.gather(a.until_asked(2), b.until_asked(2))
+                kept = a.shares[-1], b.shares[-1]
+                await fleets.join(another, late, Who(), window=12.0)
+                await late.until(0, 1, 0.0)
+                assert await fleets.hint(scope, 12.0) is None
                 with pytest.raises(ServiceDownError):
-                    await fleets.look(scopes[0])
-                for paced in governors:
-                    paced.shares.append(())
-            for paced in governors:
-                await paced.until(0, 1)
+                    await fleets.look(scope)
+                await asyncio.gather(a.until_asked(2), b.until_asked(2))
+                assert (a.shares[-1], b.shares[-1]) == kept
+                assert {share[:2] for share in kept} == {(0, 2), (1, 2)}
+                late.shares.append(())
+            await late.until(0, 1)
+            await asyncio.gather(a.until_asked(3), b.until_asked(3))
+            assert {share[:2] for share in (a.shares[-1], b.shares[-1])} == {(0, 2), (1, 2)}
 
     with capture_logs() as lines:
         asyncio.run(go())

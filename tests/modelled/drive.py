@@ -300,7 +300,7 @@ class Oracle:
         at = now + self._ahead
         if self._server.left(at) - self._under_way >= 1:
             return 0.0
-        return max(LEAST, self._server.more_at(at) - at) if not self._under_way else max(0.005, self._ahead)
+        return max(0.001, self._server.more_at(at) - at) if not self._under_way else max(0.005, self._ahead)
 
     def sent(self, now: float) -> None:
         self._under_way += 1

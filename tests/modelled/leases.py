@@ -3,8 +3,9 @@
     board = Board(period=0.5)
     members = [Member(Leased(Governor("percent", cap=20), board), cap=20) for _ in range(4)]
 
-Every `period` seconds a process reports its estimate and is told its rank, how many there are, and the sum of all
-estimates; a newcomer has no share before the others have renewed theirs. Nothing expires: nobody dies here.
+Every `period` seconds a process reports its estimate and is told its rank, how many there are, the sum of all
+estimates, and what the first one has found of the refills; a newcomer has no share before the others have renewed
+theirs. Nothing expires: nobody dies here.
 """
 
 from math import inf
@@ -20,6 +21,7 @@ class Board:
         self.period = period
         self.quotas: dict[Leased, float] = {}
         self.shares: dict[Leased, float] = {}
+        self.found: tuple[Any, float] = "", 0.0
 
     def renew(self, member: "Leased", quota: float) -> tuple[int, int, float]:
         """The share of this member: its rank, of how many (0: none yet), and the whole quota."""
@@ -45,6 +47,11 @@ class Leased:
         """The governor's, with the share that holds now."""
         if now >= self._due:
             self._due = now + self._board.period
-            self._governor.take_share(*self._board.renew(self, self._governor.state(now).quota))
+            rank, of, whole = self._board.renew(self, self._governor.state(now).quota)
+            if of and not rank:
+                hint = self._governor.hint()
+                self._board.found = hint.kind, hint.boundary
+            self._governor.take_share(rank, of, whole)
+            self._governor.learn(*self._board.found)
         delay = self._governor.wait(now)
         return min(delay, self._due - now) if delay > 0.0 else 0.0

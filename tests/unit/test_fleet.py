@@ -93,14 +93,24 @@ def test_the_lease_is_renewed_well_before_it_ends(pace):
     assert {(rank, of) for _, rank, of in governor.shares[1:-1]} == {(0, 4)}
 
 
-def test_a_share_lasts_as_long_as_its_lease_where_redis_goes_away():
-    gone = ServiceDownError("Redis does not answer")
-    store, governor = keep(lambda now: Lease(2, 4, 4, 0.0, 8.0) if not 1100 < now < 1300 else gone, 600)
-    asked, ttl = next(question for question in reversed(store.asked) if question[0] <= 1100)
-    (alone, *_), *_ = (share for share in governor.shares if share[1:] == (0, 1))
-    assert asked + ttl <= alone <= asked + ttl + RETRY
-    (back, *_), *_ = (share for share in governor.shares if share[0] > alone and share[1:] == (2, 4))
+def test_a_share_is_kept_where_redis_goes_away_and_a_new_one_is_taken_when_it_is_back():
+    def answer(now):
+        if 1100 < now < 1300:
+            return ServiceDownError("Redis does not answer")
+        return Lease(2, 4, 4, 0.0, 8.0) if now <= 1100 else Lease(0, 3, 3, 0.0, 6.0)
+
+    _, governor = keep(answer, 600)
+    back = next(when for when, *share in governor.shares if share == [0, 3])
     assert 1300 <= back <= 1300 + RETRY + 0.1
+    assert not [when for when, *_ in governor.shares if 1100.1 < when < back], "nothing is changed meanwhile"
+    assert {(rank, of) for when, rank, of in governor.shares if back <= when < 1600} == {(0, 3)}
+
+
+def test_who_had_no_share_yet_goes_on_alone_where_redis_goes_away():
+    gone = ServiceDownError("Redis does not answer")
+    _, governor = keep(lambda now: Lease(0, 0, 4, 0.0, 8.0) if now < 1100 else gone, 300)
+    alone = next(when for when, *share in governor.shares if share == [0, 1])
+    assert 1100 <= alone <= 1100 + 10
 
 
 def test_without_redis_from_the_beginning_one_goes_on_by_oneself_at_once():

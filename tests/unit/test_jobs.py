@@ -5,6 +5,7 @@ import pytest
 
 from ark.errors import ConfigError, UsageError
 from ark.job import Job, decode, encode
+from ark.settings import load
 from handlers.jobs import load_jobs
 from handlers.registry import names
 
@@ -165,6 +166,13 @@ def test_nothing_follows_an_interface_of_another_medium(tmp_path):
         jobs_of(tmp_path, '[jobs]\nx = "m.a"\n[follows]\n"m.a" = ["n.b"]\n', ["m.a", "n.b"])
 
 
+def test_an_interface_has_its_own_share_of_the_day_where_none_is_set(tmp_path):
+    jobs = jobs_of(tmp_path, STARTED + '[day_share]\n"m.a" = 30\n')
+    assert (jobs.day_share("m.a", load({})), jobs.day_share("m.b", load({}))) == (30, 100)
+    assert jobs.day_share("m.a", load({"ARK_RUN_DAY_SHARE": "100"})) == 100
+    assert jobs.day_share("m.b", load({"ARK_RUN_DAY_SHARE": "50"})) == 50
+
+
 def test_an_empty_file_is_enough_where_there_is_no_interface(tmp_path):
     assert jobs_of(tmp_path, "", []).roots() == []
 
@@ -189,6 +197,8 @@ def test_an_empty_file_is_enough_where_there_is_no_interface(tmp_path):
         ("[job]\n", "not as expected: .*`job`"),
         ('[jobs]\nx = "m.a"\nx = "m.b"\n', "not as expected"),
         ("[jobs", "not as expected"),
+        (STARTED + '[day_share]\n"m.x" = 30\n', r"\[day_share\] .* unknown interface 'm.x'"),
+        (STARTED + '[day_share]\n"m.a" = 101\n', "not as expected: .*<= 100"),
     ],
 )
 def test_a_wrong_file_is_a_config_error_that_names_it(tmp_path, text, words):

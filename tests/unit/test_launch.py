@@ -11,6 +11,8 @@ from ark.job import Job
 from ark.ledger import LeaseHeldError, NewRun, Trigger, UnitKey, UnitResult, open_ledger
 from ark.settings import load
 from handlers import launch
+from handlers.jobs import load_jobs
+from handlers.registry import names
 
 NEW = NewRun(
     interface="gdt.funds",
@@ -93,7 +95,7 @@ def test_waiting_ends_with_the_deadline(ark_home, clock):
 def test_a_partial_run_starts_what_follows_only_where_it_was_asked_to(settings, begin):
     run = msgspec.structs.replace(begin("embedded:"), interface="gdt.advertisers")
     default, eager, alone = (
-        launch._followers(run, JOB, how)
+        launch._followers(load_jobs(names()), run, JOB, how)
         for how in (launch.How(), launch.How(on_partial=True), launch.How(follow=False, on_partial=True))
     )
     assert default("partial", ()) == alone("partial", ()) == alone("done", ()) == []
@@ -107,6 +109,7 @@ def test_a_partial_run_starts_what_follows_only_where_it_was_asked_to(settings, 
 def test_a_next_job_s_own_process_is_told_the_same():
     assert launch.How().words() == []
     assert launch.How(on_partial=True, wait=True).words() == ["--trigger-on-partial", "--wait"]
+    assert launch.How(day_share=30).words() == ["--day-share=30"]
 
 
 @pytest.mark.parametrize(("ended", "code"), [(143, 143), (130, 130), (78, 3), (0, 3)])
