@@ -69,7 +69,7 @@ def measured(look: Look, window: float, day_share: float) -> Allowance | None:
 
 def estimate(look: Look) -> float:
     """Calls per window of the whole scope; 0.0: unknown."""
-    together = sum(member.report.quota for member in look.living)
+    together = sum(member.report.quota for member in look.living if member.report.firm)
     return max(together, look.kept.quota if look.kept else 0.0)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ark.accounts.directory import Directory, connect
 from ark.accounts.keys import Keys
-from ark.accounts.lookup import Place, places
+from ark.accounts.lookup import places
 from ark.errors import EmptyListError, TokenError
 from ark.ledger.history import FOLDED, Fate, History, open_history
 from ark.settings import DIALECTS, Settings
@@ -143,23 +143,19 @@ async def _everywhere(directory: Directory, subject: Subject) -> tuple[list[Foun
     for section in DIALECTS:
         lists = await _lists(directory, section, subject)
         for place in await places(directory, lists, subject.account):
-            known = Found(
+            if place.score is None:
+                looked[place.key] = Looked(key=place.key, members=place.size)
+                continue
+            of_list = Found(
                 section=section,
                 list=lists[place.key],
                 key=place.key,
-                agent=place.agent,
+                agent=place.agent or f"none: its score is {place.score!r}",
                 members=place.size,
                 date=subject.day,
             )
-            if place.score is None:
-                looked[place.key] = Looked(key=place.key, members=place.size)
-            else:
-                found.append(_checked(known, place))
+            found.append(of_list)
     return found, list(looked.values())
-
-
-def _checked(known: Found, place: Place) -> Found:
-    return known if known.agent else msgspec.structs.replace(known, agent=f"none: its score is {place.score!r}")
 
 
 async def _lists(directory: Directory, section: str, subject: Subject) -> dict[str, str]:

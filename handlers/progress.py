@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TextIO
 
@@ -16,8 +16,6 @@ log = structlog.get_logger(__name__)
 EVERY_LINE = 30.0
 EVERY_FRAME = 0.25
 """Seconds between two plain lines, and between two frames of the bar."""
-
-IN_THE_BAR = ("failed", "rows", "pace", "quota", "left", "day")
 
 
 @asynccontextmanager
@@ -60,6 +58,14 @@ def line(meter: Meter, planned: int, seconds: float, state: State) -> dict[str, 
     return figures
 
 
+def beside_the_bar(figures: Mapping[str, str]) -> str:
+    """Of the figures of a line those that fit on a terminal of 80 columns, with the bar, the count and the time."""
+    pace = f"{figures['pace']} of {figures['quota']}" if "quota" in figures else figures["pace"]
+    left = [f"{figures['left']} left"] if "left" in figures else []
+    day = [f"day {figures['day']}"] if "day" in figures else []
+    return ", ".join([f"{figures['failed']} failed", pace, *left, *day])
+
+
 async def _live(meter: Meter, planned: int, state: Callable[[], State]) -> None:
     """The bar; where the terminal has gone (its window was closed), lines for the log file."""
     try:
@@ -80,16 +86,21 @@ async def _lines(meter: Meter, planned: int, state: Callable[[], State]) -> None
 async def _bar(meter: Meter, planned: int, state: Callable[[], State]) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))
+    columns = (
+        BarColumn(),  # what gives way where the terminal is narrow
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[figures]}"),
+    )
     since = _clock()
     # no thread of its own: what it raises there when the terminal has gone, nobody could catch
     with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("units", total=planned, figures="")
         while True:
-            figures = line(meter, planned, since(), state())
-            text = " ".join(f"{name} {figures[name]}" for name in IN_THE_BAR if name in figures)
-            bar.update(task, completed=meter.settled.total(), figures=text, refresh=True)
+            figures = beside_the_bar(line(meter, planned, since(), state()))
+            bar.update(task, completed=meter.settled.total(), figures=figures, refresh=True)
             await asyncio.sleep(EVERY_FRAME)
 
 

@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from ark.accounts.directory import Directory
+from ark.cancelling import end
 from ark.errors import ArkError, LaterError
 
 LIFE = 30.0
@@ -52,9 +53,7 @@ async def hold(
     try:
         yield lease
     finally:
-        alive.cancel()
-        with suppress(asyncio.CancelledError):
-            await alive
+        await end(alive)
         with suppress(ArkError):  # it ends by itself
             await directory.script(_RELEASE, [lease.key], lease.value)
 

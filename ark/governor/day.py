@@ -9,6 +9,8 @@ from math import inf
 
 from ark.governor.flow import Flow
 
+FIRM = 2.0
+"""Points that the percent has fallen when the quota can be said to be about so large."""
 BLIND = 20
 """Answers in a row without a percent, from which on none is waited for."""
 SURELY_ONE = 2.0
@@ -26,6 +28,7 @@ class DayBudget:
         self.limit = inf
         """The flow's number of the last call that may be sent."""
         self._most = self._least = 0.0
+        self._firm = bool(quota)
         self._known = self._blind = 0
         self._proven = self._roomy = 0.0
         self._allowed = inf
@@ -54,6 +57,7 @@ class DayBudget:
         self._known += 1
         self._least = min(self._least, percent)
         fallen = self._most - self._least
+        self._firm = self._firm or fallen >= FIRM
         self.quota = max(self.quota, 100.0 * (self._known - 1) / (fallen + 1))
         most = 100.0 * (self._known + self._flow.in_flight) / (fallen - 1) if fallen > 1 else inf
         if self.quota > most:
@@ -68,13 +72,18 @@ class DayBudget:
 
     def left(self) -> int | None:
         """At least so many more calls fit into the day; None: unknown."""
-        if self.percent is None or not self.quota:
+        if self.percent is None or not self._firm:
             return None
         return max(0, int(min(self._proven, self._allowed) - self._flow.sent))
 
     def _set_limit(self) -> None:
         known = self.percent is not None and self._blind < BLIND
         self.limit = min(self._allowed, int(self._proven) if known else inf)
+
+    @property
+    def measured(self) -> float:
+        """The quota where it is more than a bound that was never tried; 0.0: unknown."""
+        return self.quota if self._firm else 0.0
 
     @property
     def reason(self) -> str:

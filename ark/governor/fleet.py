@@ -19,6 +19,7 @@ from math import isfinite
 from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
+from ark.cancelling import end
 from ark.governor.fleet_reports import Kept, Look, Member, Report, Who
 from ark.governor.fleet_store import FleetStore, Lease
 from ark.governor.flow import Kind
@@ -36,8 +37,6 @@ SHORTEST = 0.2
 PARTS = 120
 RETRY = 5.0
 """Seconds after which a Redis that is away is asked again."""
-AGAIN = 0.1
-"""Seconds after which a task that was cancelled and goes on is cancelled again."""
 
 
 class Clock(NamedTuple):
@@ -133,9 +132,7 @@ class Fleet:
         """Give the share back; the governor goes on by itself. Raises nothing, takes as long as one call of Redis."""
         if self._task is None:
             return
-        while not self._task.done():
-            self._task.cancel()  # one may be lost: below Python 3.12 `wait_for`, which the client uses, drops some
-            await asyncio.wait([self._task], timeout=AGAIN)
+        await end(self._task)
         self._task = None
         self._take(0, 1, 0.0)
         try:
@@ -206,6 +203,7 @@ class Fleet:
             self._who,
             quota=_finite(state.quota) if state.quota != self._hint.quota else 0.0,
             day_quota=_finite(state.day_quota) if state.day_quota != self._hint.day_quota else 0.0,
+            firm=state.firm,
             pace=_finite(state.pace),
             day=state.day,
             minute=state.minute,

@@ -36,6 +36,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     in_flight: int = 0
     spent: str = ""
     """Why it sends nothing more today; empty: it does."""
+    firm: bool = False
+    """`quota` is about so large; else at least."""
 
 
 class Member(NamedTuple):

@@ -17,7 +17,7 @@ local scope, worker, ttl, window = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber
 local quota, pace, day_quota = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local moved, refusals, day, minute, report = ARGV[9] == '1', tonumber(ARGV[10]), ARGV[11], ARGV[12], ARGV[13]
 local KEPT, HISTORY, REPORTS = tonumber(ARGV[14]) * 1000, tonumber(ARGV[15]) * 1000, tonumber(ARGV[16])
-local kind = ARGV[17]
+local kind, firm = ARGV[17], ARGV[18] == '1'
 
 -- who lives
 local others, mine, whole = {}, nil, nil
@@ -91,7 +91,7 @@ local told = math.max(whole.kept, most)
 -- what the next run may start from
 local news = {}
 local function keep(name, value) news[#news + 1] = name; news[#news + 1] = value end
-if known then keep('quota', text(told)) end
+if known and firm then keep('quota', text(told)) end
 if paces > 0 and ttl > 0 then keep('pace', text(paces)) end
 if kind ~= '' and (mine.of > 0 and mine.rank == 0 or redis.call('HEXISTS', hint, 'kind') == 0) then
     keep('kind', kind)

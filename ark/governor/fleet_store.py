@@ -97,7 +97,7 @@ class FleetStore:
             *(repr(float(number)) for number in numbers),
             *(int(moved), refusals),
             *percents,
-            *(msgspec.json.encode(report), KEPT, HISTORY, REPORTS, kind),
+            *(msgspec.json.encode(report), KEPT, HISTORY, REPORTS, kind, int(report.firm)),
         ]
         answer = await self._ask(self._renew, [*_keys(scope), SCOPES.encode()], values)
         rank, of, members, quota, pace, kind_there, began = answer

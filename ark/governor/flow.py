@@ -43,6 +43,10 @@ class Law(Protocol):
     """The least percent told in it."""
 
     @property
+    def firm(self) -> bool:
+        """Whether `quota` is about what there is, and not only a bound that was never tried."""
+
+    @property
     def boundary(self) -> float:
         """When a window began, as far as is known; 0.0: unknown."""
 

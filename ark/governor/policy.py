@@ -34,11 +34,15 @@ class Hint(NamedTuple):
 
 
 class State(NamedTuple):
-    """A governor at one moment. Percents as told last, None: never told; quotas in calls, 0.0: unknown."""
+    """A governor at one moment. Percents as told last, None: never told; quotas in calls, 0.0: unknown.
+
+    `quota` is a lower bound only, unless it is `firm`.
+    """
 
     day: float | None
     minute: float | None
     quota: float
+    firm: bool
     day_quota: float
     in_flight: int
     sent: int
@@ -136,7 +140,8 @@ class Governor:
             self._day.percent,
             self._minute,
             self._law.quota,
-            self._day.quota,
+            self._law.firm,
+            self._day.measured,
             self._flow.in_flight,
             self._flow.sent,
             self._pace(now),
@@ -148,7 +153,8 @@ class Governor:
     def hint(self) -> Hint:
         """To be kept for the next governor of this scope."""
         law = self._law
-        return Hint(law.quota, self._day.quota, law.boundary, law.quota / self._window, law.kind)
+        quota = law.quota if law.firm else 0.0
+        return Hint(quota, self._day.measured, law.boundary, quota / self._window, law.kind)
 
     def _settle(self, call: Call) -> None:
         """The call has ended; where no headers came, the day heard nothing either."""

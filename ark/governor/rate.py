@@ -143,6 +143,11 @@ class RateSearch:
     def lost(self, call: Call, now: float) -> None:
         """No information."""
 
+    @property
+    def firm(self) -> bool:
+        """Whether a refusal has taught what passes."""
+        return self.quota > 0
+
     def learn(self, kind: Kind, boundary: float) -> None:
         """Refusals tell nothing of the kind of counter, and a pace needs none."""
 

@@ -68,6 +68,7 @@ class AdvertisedWindow:
         self._flow, self._window = flow, window
         self._refill = Refill(window, boundary)
         self.quota = quota
+        self.firm = bool(quota)
         self.least = inf
         self.epoch = 0
         self._most = self._since = 0.0
@@ -244,6 +245,7 @@ class AdvertisedWindow:
         at_least = (self._known - 1) / ((fallen + 1) / 100 + (now - self._since) / self._window)
         if at_least > self.quota and (self._refill.kind != "sliding" or not self.quota):
             self.quota = at_least
+        self.firm = self.firm or fallen >= FIRM
         if fallen >= WELL and self._refill.kind == "fixed":
             self.quota = 100 * (self._known - 1) / (fallen + 1)
         elif fallen >= FIRM:

@@ -64,7 +64,7 @@ def test_of_a_day_that_is_not_enough_all_is_used_and_the_rest_is_done_tomorrow(s
 
 @pytest.mark.parametrize(("flag", "setting"), [((), 30), (("--day-share", "30"), 90)], ids=["setting", "flag"])
 def test_a_run_leaves_the_others_their_share_of_the_day(stage: Staging, flag: tuple[str, ...], setting: int) -> None:
-    here = stage(300, quota=None, latency={"seconds": 0.02})
+    here = stage(300, latency={"seconds": 0.02})
     here.change(quota={"day": {"size": 400, "window": 86400}})  # of which nothing was used before
     said = here.run("gdt.funds", *flag, run_day_share=setting, http_concurrency=10)
     told = said.result

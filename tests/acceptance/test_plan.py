@@ -58,9 +58,8 @@ def test_a_failed_account_is_explained_without_its_token(stage: Staging) -> None
 
 
 def test_the_quota_shows_who_uses_it_now_and_what_it_was_afterwards(stage: Staging) -> None:
-    minute = {"kind": "fixed", "size": 600, "window": 10}
-    here = stage(400, quota={"minute": minute}, latency={"seconds": 0.1})
-    here.ark.settings |= {"gdt_client_id": here.tenant, "gdt_window": 10}
+    here = stage(300, quota={"minute": {"size": 120, "window": 2}}, latency={"seconds": 0.1})
+    here.ark.settings |= {"gdt_client_id": here.tenant, "gdt_window": 2}
 
     def looked() -> dict[str, Any]:
         return dict(*(view for view in here.ark.json("quota") if view["app"] == here.tenant))
@@ -81,14 +80,14 @@ def test_the_quota_shows_who_uses_it_now_and_what_it_was_afterwards(stage: Stagi
     assert (user["tenant"], user["agent"], user["spent"]) == (here.tenant, here.agent, "")
     assert (user["share"], user["lives"]) == (100.0, True)
     assert 0 < user["pace"] == during["pace"] < 60
-    assert 0 < user["sent"] < 400
+    assert 0 < user["sent"] < 300
     assert (during["path"], during["interfaces"]) == ("funds/get", ["gdt.funds"])
     assert 0 <= during["minute"] < 100
     assert 0 < during["day"] <= 100
     (user,) = after["users"]
-    assert (user["lives"], user["share"], user["pace"], user["sent"]) == (False, 0.0, 0.0, 400)
+    assert (user["lives"], user["share"], user["pace"], user["sent"]) == (False, 0.0, 0.0, 300)
     assert after["pace"] == 0.0
-    assert after["quota"] == pytest.approx(600, rel=0.1)
+    assert after["quota"] == pytest.approx(120, rel=0.15)
 
 
 @pytest.mark.parametrize("how", [(), ("--json",)])

@@ -67,7 +67,9 @@ class Table:
 
     async def renew(self, worker, ttl=10.0, window=60.0, **report):
         asides = {name: report.pop(name) for name in ("moved", "refusals", "kind", "boundary") if name in report}
-        return await self.store.renew(self.scope, worker, Report(**report), ttl=ttl, window=window, **asides)
+        return await self.store.renew(
+            self.scope, worker, Report(**{"firm": True} | report), ttl=ttl, window=window, **asides
+        )
 
     async def share(self, worker, **report):
         lease = await self.renew(worker, **report)
@@ -277,7 +279,7 @@ async def test_what_there_is_to_look_at(table):
     assert (look.at, look.told_at) == (NOON / 1000 + 2, NOON / 1000 + 1)
     a, b = look.members
     assert (a.worker, a.age, a.lives, a.rank, a.of, a.share) == ("a", 2.0, True, 0, 1, 1.0)
-    assert a.report == Report(who, 600.0, 0.0, 3.0, 90.0, 40.0, 70, 2, 4)
+    assert a.report == Report(who, 600.0, 0.0, 3.0, 90.0, 40.0, 70, 2, 4, firm=True)
     assert (b.worker, b.age, b.lives, b.of, b.share) == ("b", 1.0, False, 0, 0.0)
     assert look.living == (a,)
     assert table.scope in await table.store.scopes()
@@ -444,7 +446,7 @@ class Paced:
         self.told.set()
         state = Governor("percent").state(now)
         refusals = {"refused": self.refused, "refusals": self.refused // 3}
-        return state._replace(quota=self.quota, sent=self.sent, pace=self.pace, minute=40.0, **refusals)
+        return state._replace(quota=self.quota, firm=True, sent=self.sent, pace=self.pace, minute=40.0, **refusals)
 
     def hint(self):
         return Hint(self.quota, 0.0, self.boundary, 5.0, self.kind)

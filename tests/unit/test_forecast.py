@@ -110,7 +110,7 @@ def look(**values):
 
 
 def member(quota, *, lives=True, pace=1.0):
-    return Member("w", Report(quota=quota, day_quota=10 * quota, pace=pace), 0.0, lives)
+    return Member("w", Report(quota=quota, day_quota=10 * quota, pace=pace, firm=True), 0.0, lives)
 
 
 def test_a_quota_is_what_all_who_use_it_have_measured_together():

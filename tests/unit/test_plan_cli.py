@@ -73,7 +73,7 @@ class Place:
             directory = await connect(self.settings)
             scope = str(scope_of(make(interface, self.settings)))
             who = Who("20200530T080102-1f2e3d4c", "host1", 4711, interface, self.tenant, AGENT, "dmp_task")
-            report = Report(who, quota, day_quota, quota / 120, day, 41.0, sent=1234, refused=refused)
+            report = Report(who, quota, day_quota, quota / 120, day, 41.0, sent=1234, refused=refused, firm=True)
             moment = time.time()
             await FleetStore(directory).renew(
                 scope, worker, report, ttl=60.0, window=60.0, refusals=refused, boundary=moment
