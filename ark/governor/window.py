@@ -246,7 +246,8 @@ class AdvertisedWindow:
         if at_least > self.quota and (self._refill.kind != "sliding" or not self.quota):
             self.quota = at_least
         self.firm = self.firm or fallen >= FIRM
-        if fallen >= WELL and self._refill.kind == "fixed":
+        nearly_all = self._known >= 0.9 * (self._flow.settled - self._base)
+        if fallen >= WELL and nearly_all and self._refill.kind == "fixed":
             self.quota = 100 * (self._known - 1) / (fallen + 1)
         elif fallen >= FIRM:
             self.quota = min(self.quota, 100 * (self._flow.sent - self._base) / (fallen - 1))
@@ -301,7 +302,7 @@ class AdvertisedWindow:
 
     def _keep(self) -> float:
         """Calls to keep back for looking when the quota is refilled, as long as that is not well known."""
-        if self._known < KNOWN_WELL or self._rank:
+        if self._flow.settled < KNOWN_WELL or self._rank:
             return 0.0
         if not self._refill.kind:
             return max(3.0, self.quota / 200)
