@@ -11,6 +11,8 @@ from ark.governor.flow import Flow
 
 FIRM = 2.0
 """Points that the percent has fallen when the quota can be said to be about so large."""
+LEAP = 20.0
+"""Points that it does not fall from one answer to the next; a second answer has to say so too."""
 BLIND = 20
 """Answers in a row without a percent, from which on none is waited for."""
 SURELY_ONE = 2.0
@@ -28,7 +30,7 @@ class DayBudget:
         self.limit = inf
         """The flow's number of the last call that may be sent."""
         self._most = self._least = 0.0
-        self._firm = bool(quota)
+        self._firm, self._doubted = bool(quota), False
         self._known = self._blind = 0
         self._proven = self._roomy = 0.0
         self._allowed = inf
@@ -38,6 +40,10 @@ class DayBudget:
         if percent == self.percent and self._flow.sent < self._roomy:
             self._known += 1
             return
+        if percent is not None and self.percent is not None and percent < self.percent - LEAP and not self._doubted:
+            self._doubted, percent = True, None
+        else:
+            self._doubted = False
         self._blind = self._blind + 1 if percent is None else 0
         if percent is not None:
             self._told(percent)

@@ -35,6 +35,9 @@ for i = 1, #fields, 2 do
         if words[2] > now then others[#others + 1] = lease else redis.call('HDEL', leases, name) end
     end
 end
+if not mine and #others == 0 and ttl > 0 then
+    redis.call('HDEL', hint, 'kind') -- whoever found it is gone, and it may have been wrong
+end
 if not mine then
     mine = {joined = redis.call('HINCRBY', leases, ':seq', 1), rank = 0, of = 0, used = 0}
     redis.call('ZREMRANGEBYSCORE', scopes, '-inf', integer(now - KEPT))

@@ -5,7 +5,7 @@ and the answer that tells the new one; each further one makes that narrower. A s
 calls that are a window old: where nothing came back while we hardly called, it is no bucket.
 """
 
-from math import floor, inf
+from math import ceil, inf
 
 from ark.governor.flow import Call, Kind
 from ark.governor.past import Past
@@ -66,6 +66,8 @@ class Refill:
         faster = not alone and rise > JUMP + 100 * (now - self.seen_at) / self._window
         if rise < JUMP and percent >= FRESH:
             pass  # hardly anything was used: any kind of counter may do that
+        elif self.kind == "fixed" and not alone and rise >= JUMP and not faster:
+            pass  # of a new window mates may have taken much before this look
         elif not (rise >= JUMP and (percent >= FRESH or faster)):
             self._came_smoothly(now)
         elif now >= self._smooth_until:
@@ -73,7 +75,7 @@ class Refill:
             self._began(self.seen_at, now)
         self.seen_at = call.sent_at
         self.since = now
-        self._due = self.high + self._window + LATE if self.kind == "fixed" else inf
+        self._due = self.high + self._window + LATE if self.kind == "fixed" and alone else inf
 
     def _came_smoothly(self, now: float) -> None:
         self._smooth_until = now + SMOOTH_FOR * self._window
@@ -94,8 +96,7 @@ class Refill:
 
     def next_window(self, since: float) -> float:
         """When a fixed window has begun for sure, after `since`."""
-        due = self.high + LATE
-        return due + max(0, -floor((due - since) / self._window)) * self._window
+        return self.high + LATE + max(1, ceil((since - self.high) / self._window)) * self._window
 
     @property
     def within_a_window(self) -> float:

@@ -130,7 +130,7 @@ class AdvertisedWindow:
         if self._search is not None:
             self._search.answered(call, now, minute)
         if minute is None:
-            self._told_nothing()
+            self._told_nothing(call)
             return
         if minute == self.least and self._flow.sent < self._roomy and call.epoch == self.epoch and minute <= call.least:
             self._nothing_new(call, now, minute)
@@ -197,8 +197,10 @@ class AdvertisedWindow:
         """A search for what a limit of so many windows lets through, from `pace` calls per second on."""
         return RateSearch(self._flow, self._window, windows * self._window, pace)
 
-    def _told_nothing(self) -> None:
+    def _told_nothing(self, call: Call) -> None:
         self._unclear.append(self._flow.sent)
+        if self.least < 1 and call.number >= self._flow.sent and call.number > self._forgiven:
+            self.least = inf  # what was tried when nothing was left was answered; if its body refuses it, that is told
         self._blind += 1
         if self._blind == BLIND:
             pace = self.quota / self._window if self.quota else BLIND_PACE
@@ -349,7 +351,7 @@ class AdvertisedWindow:
             if since < refill.within_a_window:
                 looks_for_all = self._of > 1 and self._rank == 0 and self.least >= LOOKING
                 return (refill.within_a_window - since) / (floor(left) + 1 + looks_for_all)
-            return window / 120 * 2.0 ** min(self._probes, 6)
+            return window / (20 if since < self._others_until else 120) * 2.0 ** min(self._probes, 6)
         turn = (1 + self._rank / max(self._of, 1)) * window / (25 if since < self._others_until else 50)
         return turn if self.least >= 1 else turn * 2.0 ** min(self._probes + 1, 3)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from ark import quota
 from ark.ledger import Run
 from ark.observers.alerts import NoAlerts
 from handlers import fetcher, observers
@@ -242,7 +241,6 @@ def test_trouble_on_the_way_that_lasts_fails_the_batch_unsplit(desk):
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_wrong_with_some_only_they_end_so(desk, monkeypatch, seed):
     monkeypatch.setattr(fetcher, "FIRST_BACKOFF", 0.01)
-    monkeypatch.setattr(quota, "SLOWEST", 1000.0)  # refusals by chance come from no limit that one could keep to
     chance = random.Random(seed)
     accounts = ids(230)
     bad = {each: chance.choice([40001, 50000, 40002, "missing", "doubled"]) for each in chance.sample(accounts, 9)}

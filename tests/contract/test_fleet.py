@@ -215,6 +215,13 @@ async def test_what_is_kept_for_the_next_run(table):
 
 
 @scenario
+async def test_a_new_fleet_looks_for_itself_how_the_quota_is_refilled(table):
+    await table.renew("a", kind="bucket")
+    await table.renew("a", ttl=0.0)
+    assert (await table.renew("b")).kind == ""
+
+
+@scenario
 async def test_what_the_first_found_of_the_refills_reaches_the_others(table):
     for worker in "abab":
         lease = await table.renew(worker)
