@@ -56,7 +56,7 @@ def measured(look: Look, window: float, day_share: float) -> Allowance | None:
         return None
     left = day * min(percent, day_share) / 100 if day and percent is not None else None
     return Allowance(
-        source="measured by runs",
+        source="measured by runs" if minute else "no run has come near it yet",
         window=window,
         minute=minute or None,
         day=day or None,
