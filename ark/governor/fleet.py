@@ -35,6 +35,8 @@ CALLS_PER_CALL = 0.1
 SHORTEST = 0.2
 """Seconds between two renewals at least; of a long window more: a part of it."""
 PARTS = 120
+OWED = 2.0
+"""Seconds after which a process without a share takes the part that it is owed, whatever the others still hold."""
 RETRY = 5.0
 """Seconds after which a Redis that is away is asked again."""
 
@@ -120,6 +122,7 @@ class Fleet:
         self._sent = self._refused = 0
         self._period = self._shortest = max(SHORTEST, window / PARTS)
         self._trip = 0.0
+        self._joined = clock.now()
         self._share: tuple[int, int, float] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -155,7 +158,10 @@ class Fleet:
         ttl = period + max(1.0, min(2 * period, self._window / 2)) + 2 * self._trip
         lease = await self._report(ttl)
         self._trip = self._clock.now() - begun
-        self._take(lease.rank, lease.of, lease.quota)
+        if lease.of or begun < self._joined + OWED:
+            self._take(lease.rank, lease.of, lease.quota)
+        else:  # whoever holds too much has died, or renews rarely: nobody waits for that long
+            self._take(lease.members - 1, lease.members, lease.quota)
         self._governor.learn(_kind(lease.kind), self._clock.of_window(lease.boundary, self._window))
         self._period = self._next_period(lease)
         return min(period, self._period)  # a longer one is covered by the next lease only

@@ -45,7 +45,7 @@ LESS = 0.8
 """Of the quota's estimate, after such a refusal."""
 KNOWN_WELL = 3
 """Answers of a stretch from which on calls are kept back."""
-FULL = 100.0
+HALF, FULL = 50.0, 100.0
 """Percent."""
 PLENTY = 20.0
 """Percent at which a call may be sent, whatever is known of the quota."""
@@ -286,6 +286,8 @@ class AdvertisedWindow:
         if self._of > 1:
             self._left = self._among_mates(now)
         here = flow.settled - len(self._unclear) + self._left
+        if self._of and not self.epoch and self._most == self.least >= NEARLY_FULL:
+            here = max(here, flow.sent + 2)  # much is left, and what was sent so far does not show: twice as many
         alone = self._of == 1 and now >= self._others_until
         if alone and self._refill.kind == "sliding":
             past = self._refill.past
@@ -304,7 +306,7 @@ class AdvertisedWindow:
 
     def _keep(self) -> float:
         """Calls to keep back for looking when the quota is refilled, as long as that is not well known."""
-        if self._flow.settled < KNOWN_WELL or self._rank:
+        if self._flow.settled < KNOWN_WELL or self._rank or self.least > HALF:
             return 0.0
         if not self._refill.kind:
             return max(3.0, self.quota / 200)

@@ -222,11 +222,11 @@ def locked(home: Path) -> Iterator[None]:
 def test_a_ledger_that_is_locked(stage: Staging, number: int, code: int) -> None:
     """Nobody can write a result: the line on stdout tells what is known, the process leaves all the same."""
     here = slow(stage)
-    running = here.start("gdt.funds", **({} if number else {"run_deadline": 1.5}))
+    running = here.start("gdt.funds", **({} if number else {"run_deadline": 3}))
     under_way(here, 60)
     with locked(here.ark.home):
         time.sleep(1)  # until a settling transaction waits for the lock
-        said = stopped_in_time(running, code, number) if number else ended(running, 1.5 + PROMISED)
+        said = stopped_in_time(running, code, number) if number else ended(running, 3 + PROMISED)
     told = said.result
     assert (said.code, told["status"], told["planned"]) == (code, "stopped", ACCOUNTS)
     assert told["run_id"] == last_run(here)

@@ -106,11 +106,11 @@ def test_a_share_is_kept_where_redis_goes_away_and_a_new_one_is_taken_when_it_is
     assert {(rank, of) for when, rank, of in governor.shares if back <= when < 1600} == {(0, 3)}
 
 
-def test_who_had_no_share_yet_goes_on_alone_where_redis_goes_away():
-    gone = ServiceDownError("Redis does not answer")
-    _, governor = keep(lambda now: Lease(0, 0, 4, 0.0, 8.0) if now < 1100 else gone, 300)
-    alone = next(when for when, *share in governor.shares if share == [0, 1])
-    assert 1100 <= alone <= 1100 + 10
+def test_who_gets_no_share_for_two_seconds_takes_the_part_that_it_is_owed():
+    _, governor = keep(lambda now: Lease(0, 0, 4, 0.0, 8.0), 60)
+    taken = next(when for when, *share in governor.shares if share == [3, 4])
+    assert 1002 <= taken <= 1010
+    assert all(share == [0, 0] for when, *share in governor.shares if when < taken)
 
 
 def test_without_redis_from_the_beginning_one_goes_on_by_oneself_at_once():

@@ -322,7 +322,7 @@ def test_a_fleet_shares_a_quota_fairly(situation, processes, each):
     refused, taken, best = _together(situation, [Leased(situation.governor(), board) for _ in range(processes)])
 
     assert refused <= 5 + 0.01 * sum(taken)
-    assert sum(taken) >= 0.85 * best
+    assert sum(taken) >= 0.75 * best
     assert min(taken) >= 0.15 * max(taken)
 
 
