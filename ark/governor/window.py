@@ -286,7 +286,8 @@ class AdvertisedWindow:
         if self._of > 1:
             self._left = self._among_mates(now)
         here = flow.settled - len(self._unclear) + self._left
-        if self._of and not self.epoch and self._most == self.least >= NEARLY_FULL:
+        slow = self._rtt > self._window * IDLE  # then the time that passes hides what calls prove
+        if slow and self._of and not self.epoch and self._most == self.least >= NEARLY_FULL:
             here = max(here, flow.sent + 2)  # much is left, and what was sent so far does not show: twice as many
         alone = self._of == 1 and now >= self._others_until
         if alone and self._refill.kind == "sliding":
