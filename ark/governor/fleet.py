@@ -69,7 +69,7 @@ class Fleets:
         if kept is None:
             return None
         boundary = self._clock.of_window(kept.boundary, window)
-        return Hint(kept.quota, kept.day_quota, boundary, kept.pace, _kind(kept.kind))
+        return Hint(kept.quota, kept.day_quota, boundary, _kind(kept.kind))
 
     async def join(
         self, scope: str, governor: Governor, who: Who, *, window: float, changed: Callable[[], None] = lambda: None

@@ -118,7 +118,7 @@ class FleetStore:
         now, leases, reports, refused, hint = await self._ask(self._look, _keys(scope), [])
         return _seen(scope, int(now), _pairs(leases), _pairs(reports), _pairs(refused), _pairs(hint))
 
-    async def _ask(self, script: Script, keys: list[bytes], values: Sequence[Value]) -> Any:  # noqa: ANN401
+    async def _ask(self, script: Script, keys: list[bytes], values: Sequence[Value]) -> Any:  # noqa: ANN401  # what a script answers
         try:
             with self._directory.translated("EVALSHA", keys[0].decode(errors="replace")):
                 answer = await self._within(script(keys, values))

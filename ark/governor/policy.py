@@ -22,13 +22,12 @@ PACE_OVER = 5.0
 class Hint(NamedTuple):
     """What one governor learned that may help the next: calls per window, calls per day; 0.0: unknown.
 
-    `boundary` is when a window began, on the clock that `now` is of; `pace` is the quota's, in calls per second.
+    `boundary` is when a window began, on the clock that `now` is of.
     """
 
     quota: float = 0.0
     day_quota: float = 0.0
     boundary: float = 0.0
-    pace: float = 0.0
     kind: Kind = ""
     """How the quota is refilled."""
 
@@ -51,24 +50,21 @@ class State(NamedTuple):
     refused: int
     refusals: int
     """Of them, in the last hour."""
-    closed_for: float
-    """Seconds until a call may be sent, as far as is known; inf: not before an event."""
 
 
 class Governor:
     """Paces the calls of one (app, interface). The package's docstring is its promise."""
 
     def __init__(self, dialect: Dialect, *, window: float = 60.0, cap: int = 50, hint: Hint | None = None) -> None:
-        self._window, self._cap, self._flow = window, cap, Flow()
+        self._cap, self._flow = cap, Flow()
+        known = hint or Hint()
         self._law: Law
         if dialect == "percent":
-            self._law = AdvertisedWindow(
-                self._flow, window, hint.quota if hint else 0.0, hint.boundary if hint else 0.0
-            )
+            self._law = AdvertisedWindow(self._flow, window, known.quota, known.boundary)
         else:
             period = window if dialect == "codes" else min(1.0, window)
-            self._law = RateSearch(self._flow, window, period, hint.pace if hint else 0.0)
-        self._day = DayBudget(self._flow, hint.day_quota if hint else 0.0)
+            self._law = RateSearch(self._flow, window, period, known.quota / window)
+        self._day = DayBudget(self._flow, known.day_quota)
         self._minute: float | None = None
         self._refused = 0
         self._refusals: deque[float] = deque(maxlen=REMEMBERED)
@@ -147,14 +143,12 @@ class Governor:
             self._pace(now),
             self._refused,
             len(self._refusals),
-            self.wait(now),
         )
 
     def hint(self) -> Hint:
         """To be kept for the next governor of this scope."""
         law = self._law
-        quota = law.quota if law.firm else 0.0
-        return Hint(quota, self._day.measured, law.boundary, quota / self._window, law.kind)
+        return Hint(law.quota if law.firm else 0.0, self._day.measured, law.boundary, law.kind)
 
     def _settle(self, call: Call) -> None:
         """The call has ended; where no headers came, the day heard nothing either."""

@@ -40,17 +40,17 @@ BLIND_PACE = 1000 / 60
 OTHERS_FOR = 3
 """Windows for which others are counted with after they were noticed."""
 REFUSED_FOR = 30
-"""Windows, where a call was refused that the percent had allowed."""
+"""Windows, likewise, after a refusal of a call that the percent had allowed."""
 LESS = 0.8
 """Of the quota's estimate, after such a refusal."""
 KNOWN_WELL = 3
-"""Answers of a stretch from which on calls are kept back."""
+"""Answers from which on calls are kept back."""
 HALF, FULL = 50.0, 100.0
 """Percent."""
 PLENTY = 20.0
 """Percent at which a call may be sent, whatever is known of the quota."""
 IDLE = 1 / 20
-"""Windows."""
+"""Windows without a call after which the quota is measured anew."""
 LITTLE, FAIR = 10.0, 1.25
 """Percent below which a process of a fleet takes no more than so many times its part of what a bucket gives."""
 MUCH = 50
@@ -177,11 +177,11 @@ class AdvertisedWindow:
 
     def take_share(self, rank: int, of: int, quota: float) -> None:
         """From now on the limit is this process's part of the whole."""
-        if (rank, of) != (self._rank, self._of) and self.least <= FULL:
-            self._rank, self._of, self._whole = rank, of, quota
+        changed = (rank, of) != (self._rank, self._of)
+        self._rank, self._of, self._whole = rank, of, quota
+        if changed and self.least <= FULL:
             self._left = self._part(self.least)
             self._limit = min(self._limit, self._flow.settled - len(self._unclear) + self._left)
-        self._rank, self._of, self._whole = rank, of, quota
 
     def learn(self, kind: Kind, boundary: float) -> None:
         """What the fleet's first process, which looks for all, has learned of the refills."""
@@ -286,9 +286,6 @@ class AdvertisedWindow:
         if self._of > 1:
             self._left = self._among_mates(now)
         here = flow.settled - len(self._unclear) + self._left
-        slow = self._rtt > self._window * IDLE  # then the time that passes hides what calls prove
-        if slow and self._of and not self.epoch and self._most == self.least >= NEARLY_FULL:
-            here = max(here, flow.sent + 2)  # much is left, and what was sent so far does not show: twice as many
         alone = self._of == 1 and now >= self._others_until
         if alone and self._refill.kind == "sliding":
             past = self._refill.past

@@ -80,7 +80,7 @@ def signalled(here: Simulated, running: "subprocess.Popen[str]", number: int, co
 
 def test_a_second_signal_ends_it_at_once(stage: Staging) -> None:
     here = stage(ACCOUNTS, latency={"seconds": 3})
-    running = here.start()
+    running = here.start(gdt_window=60)  # answers take longer than the second that these tests make of a minute
     under_way(here, 50)
     running.send_signal(signal.SIGTERM)
     time.sleep(0.5)

@@ -456,7 +456,7 @@ class Paced:
         return state._replace(quota=self.quota, firm=True, sent=self.sent, pace=self.pace, minute=40.0, **refusals)
 
     def hint(self):
-        return Hint(self.quota, 0.0, self.boundary, 5.0, self.kind)
+        return Hint(self.quota, 0.0, self.boundary, self.kind)
 
     def take_share(self, rank, of, quota=0.0):
         self.shares.append((rank, of, quota))
@@ -552,7 +552,7 @@ async def test_the_next_run_starts_from_what_this_one_learned(process, scope):
         paced.kind, paced.boundary = "fixed", 5000.0 - 30.5
     async with process(stopped(77.0)) as two:
         hint = await two.hint(scope, 12.0)
-        assert hint == Hint(900.0, 0.0, pytest.approx(77.0 - 6.5), 5.0, "fixed")
+        assert hint == Hint(900.0, 0.0, pytest.approx(77.0 - 6.5), "fixed")
         look = await two.look(scope)
         assert (look.refusals, look.minute, look.members[0].report.refused) == (3, 40.0, 1)
 

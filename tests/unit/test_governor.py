@@ -100,6 +100,18 @@ def test_alone_nothing_is_refused_and_the_quota_is_taken(situation):
 
 
 @EXAMPLES
+@given(situations(kind="fixed"), st.integers(30, 99))
+def test_a_tiny_quota_is_overrun_by_little_if_at_all(situation, size):
+    """A percent is less than a call there, and a window that begins between the first two answers hides a lot."""
+    situation = replace(situation, size=size)
+
+    got = situation.drive()
+
+    assert got.refused <= 2 * size
+    assert got.within(*situation.steady) >= 0.6 * situation.oracle().within(*situation.steady)
+
+
+@EXAMPLES
 @given(
     situations(), st.floats(0.01, 0.4), st.floats(0, 0.02), st.lists(st.floats(0.05, 4), max_size=3), st.floats(0, 1)
 )

@@ -116,13 +116,13 @@ def test_beside_strangers_the_rest_is_used(kind):
 
 
 def test_what_the_last_governor_learned_is_a_good_start():
-    outcome = run(Sliding(50, window=1.0), 30, hint=Hint(pace=49.0))
+    outcome = run(Sliding(50, window=1.0), 30, hint=Hint(quota=49.0 * 60))
     assert pace(outcome, 1, 30) >= 0.93 * 50
     assert outcome.refused <= 8
 
 
 def test_a_hint_that_is_wrong_is_not_believed_for_long():
-    outcome = run(Sliding(20, window=1.0), 60, hint=Hint(pace=200.0))
+    outcome = run(Sliding(20, window=1.0), 60, hint=Hint(quota=200.0 * 60))
     assert pace(outcome, 20, 60) >= 0.8 * 20
     assert outcome.refused <= 100
 
