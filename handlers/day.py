@@ -1,6 +1,7 @@
 """The day's quota in a run: how many of its units fit today, and how much of it the run may use."""
 
 from collections.abc import Callable
+from math import inf
 
 from ark.governor.gate import Gate
 from ark.quota import Quota
@@ -9,8 +10,8 @@ JUMP = 10
 """Points by which the day's percent must rise to be another day's."""
 CALLS, POINTS = 50, 10
 """So many calls of our own, or points of the percent, between two of its falls tell the size of the day's quota."""
-MUCH = 0.2
-"""Share by which a forecast must change to be told again."""
+MUCH = 0.1
+"""Share by which a forecast must change to be told again, and not before a window has passed; then two, then four."""
 WHOLE = 100
 
 
@@ -19,13 +20,21 @@ class DayWatch:
 
     Between two falls our own calls are known exactly; what others spend meanwhile makes the quota look smaller, which
     is on the safe side. `planned` is how many units the run is to do, `ended` tells how many of them have been called
-    for the last time; `tell` is told how many fit today, where that is not all.
+    for the last time; `tell` is told how many fit today, where that is not all, and what has become of it since.
     """
 
     def __init__(
-        self, gate: Gate, share: int, planned: int, ended: Callable[[], int], tell: Callable[[int], None]
+        self,
+        gate: Gate,
+        share: int,
+        planned: int,
+        *,
+        ended: Callable[[], int],
+        tell: Callable[[int], None],
+        clock: Callable[[], float],
     ) -> None:
-        self._gate, self._share, self._planned, self._ended, self._tell = gate, share, planned, ended, tell
+        self._gate, self._share, self._planned = gate, share, planned
+        self._ended, self._tell, self._clock = ended, tell, clock
         self._quota = gate.state().day_quota
         self._answers = 0
         self._before = 0
@@ -34,6 +43,7 @@ class DayWatch:
         self._first: tuple[int, int] | None = None
         """The first fall: percent, answers until then."""
         self._told = planned
+        self._pause, self._quiet_until = gate.window, -inf
 
     def heard(self, quota: Quota | None) -> None:
         """What an answer of the interface says is left."""
@@ -67,7 +77,13 @@ class DayWatch:
             left = min(left, allowed)
         ended = self._ended()
         per_unit = self._answers / ended if ended else 1.0
-        fit = min(ended + int(left / per_unit), self._planned)
-        if abs(fit - self._told) > MUCH * self._told or (fit < self._planned == self._told):
+        self._consider(min(ended + int(left / per_unit), self._planned))
+
+    def _consider(self, fit: int) -> None:
+        """Tell it where that is news; of a percent that jumps about not every jump is."""
+        news = abs(fit - self._told) > MUCH * self._told or fit < self._planned == self._told
+        now = self._clock()
+        if news and now >= self._quiet_until:
+            self._quiet_until, self._pause = now + self._pause, 2 * self._pause
             self._told = fit
             self._tell(fit)

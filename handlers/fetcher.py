@@ -29,7 +29,7 @@ from handlers.outcomes import Outcomes
 from handlers.parts import ListMovedError, TooLongError, ids_of
 from handlers.queue import TaskQueue
 from handlers.records import RecordReader, by_account
-from handlers.refusals import Refusals
+from handlers.refusals import Refusals, Standstills
 from handlers.task import Task
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,8 @@ class Fetcher:
         self._levels = [(level.interface(handler.settings), level.field) for level in handler.levels]
         self._nonces = map(f"{token_hex(8)}{{:x}}".format, count())
         self._unbilled = 0
-        self._listener = Listener(f"{handler.medium} at {base_url}", attempts, circuit, queue, stop)
+        name = f"{handler.medium} at {base_url}"
+        self._listener, self._standstills = Listener(name, attempts, circuit, queue, stop), Standstills(name)
 
     async def advance(self, task: Task) -> None:
         """Read the unit's pages until it is whole, settled, or has to wait; it is back in the queue's hands then."""
@@ -187,6 +188,7 @@ class Fetcher:
             answer = read(task, call, reply)
         except RefusedError as error:
             error.wait = gate.refused(permit, error.windows, error.quota)
+            self._standstills.refused(call.handler, error)
             self._listener.answered(task, leave)
             raise
         except BadBodyError:

@@ -19,6 +19,10 @@ class OpenGate(Gate):
         """At once."""
         return self.governor.sent(asyncio.get_running_loop().time())
 
+    def closed_for(self) -> float:
+        """Never closed."""
+        return 0.0
+
 
 class Gates:
     """Opens the gate of each path when it is first asked for. `slots` is how many calls may be in flight."""

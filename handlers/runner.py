@@ -190,7 +190,14 @@ class Runner:
             self._pipeline = pipeline
             figures = await self._counted()
             meter, planned = pipeline.outcomes.meter, figures.open + figures.failed
-            day = DayWatch(gate, self._day_share, planned, meter.called, partial(self._fit, observers, planned))
+            day = DayWatch(
+                gate,
+                self._day_share,
+                planned,
+                ended=meter.called,
+                tell=partial(self._fit, observers, planned),
+                clock=asyncio.get_running_loop().time,
+            )
             fetcher = Fetcher(
                 handler,
                 medium.url,
@@ -229,7 +236,8 @@ class Runner:
     def _fit(self, observers: Observers, planned: int, fit: int) -> None:
         """So many of the planned units fit into the day."""
         what = "accounts" if self._handler.by == "account" and not self._handler.variants else "units"
-        observers.told(f"about {fit:,} of {planned:,} {what} fit into the day's quota")
+        of_them = f"about {fit:,} of {planned:,} {what}" if fit < planned else f"now all {planned:,} {what}"
+        observers.told(f"{of_them} fit into the day's quota")
 
     async def _lists(self, directory: Directory, keys: Keys) -> Callable[[str], AccountList] | None:
         """How the accounts that come are put into a Redis list; None where they are not."""

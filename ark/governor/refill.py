@@ -12,7 +12,7 @@ from ark.governor.past import Past
 
 FRESH, JUMP = 80.0, 10.0
 """Percent: a rise to FRESH or more, by JUMP or more, is a new window."""
-NEARLY_FULL = 90.0
+NEARLY_FULL, FULL = 90.0, 100.0
 """Percent."""
 SMOOTH_FOR = 3
 """Windows after a smooth rise in which a rise far up is not taken for a new window."""
@@ -47,25 +47,24 @@ class Refill:
             self.since = now
         self.since = min(self.since, now)
         self.seen_at = max(self.seen_at, call.sent_at)
-        if call.sent_at > self._due and call.least < FRESH - JUMP:  # a window should have begun, and did not
+        self._look_whether_dry(call, 0.0, quota)
+        if call.sent_at >= self._due and call.least < FRESH - JUMP:  # a window should have begun, and did not
             self._came_smoothly(now)
-        if not self.kind:
-            since, number = self._idle
-            if call.number - number > 2 + quota / 40:
-                self._idle = (inf, 0)
-            self._dry = self._dry or call.sent_at - since > self._window * DRY_AFTER
 
     def idle(self, now: float, sent: int) -> None:
         """Nothing may be sent any more but probes."""
         if self._idle[0] == inf:
             self._idle = (now, sent)
 
-    def rose(self, call: Call, now: float, percent: float, *, alone: bool) -> None:
+    def rose(self, call: Call, now: float, percent: float, quota: float, *, alone: bool) -> None:
         """The percent rose from `call.least` to `percent`; of a new window mates may have taken much already."""
         rise = percent - call.least
+        self._look_whether_dry(call, rise, quota)
+        self._idle = (inf, 0)
         faster = not alone and rise > JUMP + 100 * (now - self.seen_at) / self._window
-        if rise < JUMP and percent >= FRESH:
-            pass  # hardly anything was used: any kind of counter may do that
+        hardly_used = rise < JUMP and percent >= FRESH
+        if hardly_used:
+            pass  # any kind of counter may do that
         elif self.kind == "fixed" and not alone and rise >= JUMP and not faster:
             pass  # of a new window mates may have taken much before this look
         elif not (rise >= JUMP and (percent >= FRESH or faster)):
@@ -75,7 +74,17 @@ class Refill:
             self._began(self.seen_at, now)
         self.seen_at = call.sent_at
         self.since = now
-        self._due = self.high + self._window + LATE if self.kind == "fixed" and alone else inf
+        anywhere = self.high - self.low >= self._window
+        began = now if hardly_used and anywhere else self.high
+        self._due = began + self._window + LATE / 2 if self.kind == "fixed" and alone else inf
+
+    def _look_whether_dry(self, call: Call, rise: float, quota: float) -> None:
+        """A bucket fills while hardly anything is sent; what comes back less than half as fast is none."""
+        since, number = self._idle
+        if call.number - number > 2 + quota / 40:
+            self._idle = (inf, 0)
+        for_windows = (call.sent_at - since) / self._window
+        self._dry = self._dry or (for_windows > DRY_AFTER and rise < FULL / 2 * for_windows)
 
     def _came_smoothly(self, now: float) -> None:
         self._smooth_until = now + SMOOTH_FOR * self._window

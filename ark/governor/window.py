@@ -16,7 +16,8 @@ k / ((d + 1) / 100 + t / window), be it a fixed window, a bucket or the first of
 at most. Too small an estimate costs little: it counts for less the fewer points are left.
 
 A stretch ("epoch") ends when the percent rises between a call and one that was sent after its answer. What that tells
-of the kind of counter is in `refill`; in a sliding window our own calls come back when they are a window old.
+of the kind of counter is in `refill`; in a sliding window our own calls come back when they are a window old, and
+whatever percents say, a quota's worth of calls fits beside those that are gone.
 
 In a fleet each process has an integer part of what is left, the first ones the odd calls. A percent is a round trip
 old: what the mates took in the last one or two is taken off again, and one point more, for what they do meanwhile.
@@ -217,7 +218,7 @@ class AdvertisedWindow:
 
     def _rise(self, call: Call, now: float, minute: float) -> None:
         """The quota was refilled before this call: a new stretch begins with it."""
-        self._refill.rose(call, now, minute, alone=self._of == 1)
+        self._refill.rose(call, now, minute, self.quota, alone=self._of == 1)
         self.epoch += 1
         self._unclear.extend([self._flow.sent] * (self._flow.settled - call.settled - 1))
         self.least = minute
@@ -227,7 +228,7 @@ class AdvertisedWindow:
 
     def _fall(self, call: Call, now: float, minute: float) -> None:
         self._refill.heard(call, now, minute, self.quota)
-        self._known += 1
+        self._known += max(minute, self.least) >= 1  # below nothing it does not fall, and the body may refuse the call
         if self._known == 1 or call.sent_at - self._measured_at > self._window * IDLE:
             self._begin_to_measure(call, now, minute)
         self._measured_at = now
@@ -245,7 +246,8 @@ class AdvertisedWindow:
         """What this stretch proves of the quota."""
         fallen = self._most - self.least
         at_least = (self._known - 1) / ((fallen + 1) / 100 + (now - self._since) / self._window)
-        if at_least > self.quota and (self._refill.kind != "sliding" or not self.quota):
+        tried = not self.firm or self._known > self.quota / 10  # one call that is miscounted is little of so many
+        if at_least > self.quota and tried and (self._refill.kind != "sliding" or not self.quota):
             self.quota = at_least
         self.firm = self.firm or fallen >= FIRM
         nearly_all = self._known >= 0.9 * (self._flow.settled - self._base)
@@ -288,8 +290,8 @@ class AdvertisedWindow:
         here = flow.settled - len(self._unclear) + self._left
         alone = self._of == 1 and now >= self._others_until
         if alone and self._refill.kind == "sliding":
-            past = self._refill.past
-            self._best = max(self._best, here - past.may_be_gone)
+            past, at_least = self._refill.past, self.quota if self.firm else 0.0
+            self._best = max(self._best, here - past.may_be_gone, at_least)
             here = max(here, self._best + past.gone)
         if here < self._limit:
             point = self.quota / 100

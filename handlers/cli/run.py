@@ -2,7 +2,7 @@
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
 import msgspec
@@ -17,24 +17,53 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ark.ledger import Run
+    from handlers.launch import How
 
 
-_day_share = click.option(
-    "--day-share",
-    type=click.IntRange(1, 100),
-    metavar="N",
-    help="Percent of the day's quota that the run may use; instead of run.day_share.",
-)
+class HowFlags(TypedDict):
+    """What `_how_words` adds to a command."""
+
+    no_next: bool
+    trigger_on_partial: bool
+    wait: bool
+    verify: str | None
+    day_share: int | None
+
+
+def _how_words(command: "Callable[..., Any]") -> "Callable[..., Any]":
+    """The flags that say how a run is done, the same for a first run and for taking it up."""
+    share = "Percent of the day's quota that the run may use; instead of run.day_share."
+    for word in (
+        click.option("--day-share", type=click.IntRange(1, 100), metavar="N", help=share),
+        click.option(
+            "--verify", type=click.Choice(["read"]), help="read: read every batch back before it counts as stored."
+        ),
+        click.option("--wait", is_flag=True, help="Wait for whoever works on the same job, instead of ending with 75."),
+        click.option(
+            "--trigger-on-partial", is_flag=True, help="Start the next jobs also where some units have failed."
+        ),
+        click.option("--no-next", is_flag=True, help="Start no next jobs."),
+    ):
+        command = word(command)
+    return command
+
+
+def _how(flags: HowFlags) -> "How":
+    from handlers.launch import How
+
+    return How(
+        follow=not flags["no_next"],
+        on_partial=flags["trigger_on_partial"],
+        wait=flags["wait"],
+        read_back=flags["verify"] == "read",
+        day_share=flags["day_share"],
+    )
 
 
 @click.command()
 @job_words
 @click.option("--dry-run", is_flag=True, help="Show what would be called; calls no medium.")
-@click.option("--no-next", is_flag=True, help="Start no next jobs.")
-@click.option("--trigger-on-partial", is_flag=True, help="Start the next jobs also where some units have failed.")
-@click.option("--wait", is_flag=True, help="Wait for whoever works on the same job, instead of ending with 75.")
-@click.option("--verify", type=click.Choice(["read"]), help="read: read every batch back before it counts as stored.")
-@_day_share
+@_how_words
 @click.option("--restate", is_flag=True, help="Also each day before that the medium may still have changed.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: one JSON document for each day.")
 @click.option("--trigger-key", hidden=True, help="Set by the run that starts this one; the same key runs once.")
@@ -50,17 +79,13 @@ def run(
     accounts: tuple[str, ...],
     redis_key: str | None,
     output: str | None,
-    verify: str | None,
-    day_share: int | None,
     trigger_key: str | None,
     *,
     everything: bool,
     dry_run: bool,
-    no_next: bool,
-    trigger_on_partial: bool,
-    wait: bool,
     restate: bool,
     as_json: bool,
+    **said: Unpack[HowFlags],
 ) -> int:
     """Run INTERFACE, named as gdt.funds or by a scheduler's job name.
 
@@ -77,13 +102,7 @@ def run(
         return 0
     from handlers import launch
 
-    how = launch.How(
-        follow=not no_next,
-        on_partial=trigger_on_partial,
-        wait=wait,
-        read_back=verify == "read",
-        day_share=day_share,
-    )
+    how = _how(said)
     if restate:
         return _watched(partial(launch.restate, settings, name, job, tell, how))
     following = partial(launch.run, settings, name, job, tell, how, trigger_key=trigger_key)
@@ -121,23 +140,9 @@ def exec_(command: str, shard: tuple[str, ...]) -> int:
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--failed", is_flag=True, help="Only what failed; else also what was never begun.")
-@click.option("--no-next", is_flag=True, help="Start no next jobs.")
-@click.option("--trigger-on-partial", is_flag=True, help="Start the next jobs also where some units have failed.")
-@click.option("--wait", is_flag=True, help="Wait for whoever works on the same job, instead of ending with 75.")
-@click.option("--verify", type=click.Choice(["read"]), help="read: read every batch back before it counts as stored.")
-@_day_share
+@_how_words
 @click.pass_obj
-def rerun(
-    settings: Settings,
-    run_id: str,
-    verify: str | None,
-    day_share: int | None,
-    *,
-    failed: bool,
-    no_next: bool,
-    trigger_on_partial: bool,
-    wait: bool,
-) -> int:
+def rerun(settings: Settings, run_id: str, *, failed: bool, **said: Unpack[HowFlags]) -> int:
     """Take up what is open of a run; rows get the timestamps that the run had.
 
     \b
@@ -145,14 +150,7 @@ def rerun(
     """
     from handlers import launch
 
-    how = launch.How(
-        follow=not no_next,
-        on_partial=trigger_on_partial,
-        wait=wait,
-        read_back=verify == "read",
-        day_share=day_share,
-    )
-    return _watched(partial(launch.rerun, settings, run_id, tell, how, only_failed=failed))
+    return _watched(partial(launch.rerun, settings, run_id, tell, _how(said), only_failed=failed))
 
 
 def _watched(work: "Callable[[], Run]", *, child: bool = False) -> int:

@@ -22,7 +22,8 @@ def tell(done: "Run") -> None:
     words = f"{done.run_id} {done.interface} {done.status}: planned {done.planned} = verified {done.verified}"
     words += f" + failed {done.failed} + skipped {done.skipped}"
     words += f" + open {done.open}" if done.open else ""
-    say(f"{words}; {done.rows} rows in {done.table}, {done.requests} calls, {done.seconds:.1f} s")
+    calls = f"{done.requests} calls" + (f", {done.refused} refused by the quota" if done.refused else "")
+    say(f"{words}; {done.rows} rows in {done.table}, {calls}, {done.seconds:.1f} s")
     if done.error:
         say(f"  {done.error}")
     if done.failed:

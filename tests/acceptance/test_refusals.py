@@ -32,6 +32,7 @@ def test_every_tenth_account_is_refused_for_ever_and_the_run_ends_all_the_same(s
         assert "tries" not in units[account]["reason"]
         assert units[account]["requests"] > 3  # more often than http.attempts: a refusal is no try
     assert told["refused"] == here.calls()["fault_kinds"]["code"]
+    assert f" calls, {told['refused']} refused by the quota, " in said.err
     assert {key.split("|")[2] for key in here.ark.rows(FUNDS.table)} == set(here.accounts) - refused
 
 

@@ -1,4 +1,4 @@
-"""T1, what a permit costs: CPU of leave, sending and feedback of one call by a governor that has learned the quota.
+"""T1, what a permit costs: CPU of leave, sending and feedback of one call by a governor that knows the quota.
 
     python -m tests.bench.t1 gate|policy|semaphore      CPU seconds of CALLS permits
 
@@ -15,7 +15,7 @@ from itertools import cycle
 
 import uvloop
 
-from ark.governor import Governor
+from ark.governor import Governor, Hint
 from ark.governor.gate import Gate
 from ark.quota import Quota
 from tests.bench.frame import CHECKOUT, CLIENT, LIMIT, Line, environment, figure, on
@@ -51,6 +51,8 @@ def _measured(side: str) -> float:
 async def gate(calls: int) -> None:
     """What a run does with its gate."""
     it = Gate(_governor(), WINDOW)
+    first = await it.permit()  # nothing else may be sent before it is answered
+    it.answered(first, QUOTAS[0])
     for quota in _until(calls):
         flight = [await it.permit() for _ in range(BATCH)]
         for permit in flight:
@@ -87,7 +89,8 @@ async def semaphore(calls: int) -> None:
 
 
 def _governor() -> Governor:
-    return Governor("percent", window=WINDOW, cap=2 * BATCH)
+    known = Hint(quota=100.0 * POINT, day_quota=10.0 * CALLS)
+    return Governor("percent", window=WINDOW, cap=2 * BATCH, hint=known)
 
 
 def _until(calls: int) -> Iterator[Quota]:

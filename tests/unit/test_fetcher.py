@@ -369,6 +369,37 @@ def test_one_account_that_is_refused_by_the_second_for_ever_fails_alone():
     assert "refused 20 times" in result.units["1", "7", ""].reason
 
 
+@pytest.mark.parametrize("answer", [{"code": 11017}, {"code": 11016}, (429, "slow down")])
+def test_a_medium_that_refuses_every_call_is_told_at_once_and_then_rarely(answer):
+    with capture_logs() as logs:
+        run(fetch(300, ScriptedHttp(lambda *_: answer), ScriptedTokens("token-one"), 10, cancelled=3000))
+    first, *others = [entry for entry in logs if entry["event"] == "the medium refuses calls: they wait"]
+    assert (first["medium"], first["interface"]) == ("gdt at https://api.e.qq.com", "gdt.funds")
+    assert str(answer["code"] if isinstance(answer, dict) else 429) in first["reason"]
+    assert (first["in_a_row"], first["for_seconds"]) == (2, LATENCY)
+    assert first["wait_at_least_seconds"] > 0
+    assert first["gives_up"].startswith("a unit after ")
+    assert 5 <= len(others) <= 10
+    assert all(later["in_a_row"] > earlier["in_a_row"] for earlier, later in itertools.pairwise([first, *others]))
+
+
+def test_refusals_among_calls_that_pass_are_no_news():
+    with capture_logs() as logs:
+        outcome(lambda account, _, call: {"code": 11016} if account == "7" and call < 4 else GOOD, accounts=3000)
+    assert logs == []
+
+
+def test_where_the_minute_is_used_up_early_it_is_told_how_long_all_wait():
+    def drained(_account, _token, _call):
+        return GOOD if not 1001 < asyncio.get_running_loop().time() < 1050 else {"code": 11017}
+
+    with capture_logs() as logs:
+        result, _ = outcome(drained, accounts=2000, workers=50)
+    assert result.states() == {"verified": 2000}
+    (told,) = [entry for entry in logs if entry["event"] == "the medium refuses calls: they wait"]
+    assert told["wait_at_least_seconds"] > 30
+
+
 def test_accounts_that_cannot_be_read_are_skipped_with_the_reason():
     result, _ = outcome(lambda account, *_: {"code": 32211, "message": "off"} if account == "7" else GOOD)
     assert result.states() == {"verified": 29, "skipped": 1}

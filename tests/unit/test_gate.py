@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from itertools import count, pairwise
 from math import inf
+from random import Random
 from types import SimpleNamespace
 
 import pytest
@@ -289,6 +291,7 @@ class Day:
         self.sent = 0
         self.allowed = inf
         self.governor = self
+        self.window = 60.0
 
     def state(self):
         return SimpleNamespace(day_quota=self.known, sent=self.sent)
@@ -299,16 +302,24 @@ class Day:
     def wake(self):
         """Nobody waits."""
 
+    def clock(self):
+        """A hundred calls a second."""
+        return self.sent / 100
+
     def call(self) -> Quota:
         self.sent += 1
         self.left -= 1 + self.strangers
         return Quota(100 * self.left // self.size, 50)
 
 
+def observing(day: Day, planned: int, tell, share: int = 100) -> DayWatch:
+    return DayWatch(day, share, planned, ended=lambda: day.sent, tell=tell, clock=day.clock)
+
+
 def watched(day: Day, planned: int, share: int = 100) -> tuple[int, list[tuple[int, int]]]:
     """Calls until the run's share is spent or all is done, and what was told: calls until then, units that fit."""
     told: list[tuple[int, int]] = []
-    watch = DayWatch(day, share, planned, lambda: day.sent, lambda fit: told.append((day.sent, fit)))
+    watch = observing(day, planned, lambda fit: told.append((day.sent, fit)), share)
     while day.sent < min(planned, day.allowed) and day.left > 0:
         watch.heard(day.call())
     return day.sent, told
@@ -336,7 +347,7 @@ def test_nothing_is_told_where_everything_fits():
 def test_strangers_who_begin_to_spend_are_told_of():
     day = Day(100_000, 100_000)
     told: list[int] = []
-    watch = DayWatch(day, 100, 90_000, lambda: day.sent, told.append)
+    watch = observing(day, 90_000, told.append)
     for _ in range(20_000):
         watch.heard(day.call())
     assert not told
@@ -344,6 +355,27 @@ def test_strangers_who_begin_to_spend_are_told_of():
     for _ in range(20_000):
         watch.heard(day.call())
     assert told
+
+
+def test_a_percent_that_jumps_about_is_told_less_and_less_often():
+    """It used to be a line for every jump."""
+    day, dice = Day(100_000, 100_000, known=100_000), Random(6)
+    told: list[float] = []
+    watch = observing(day, 90_000, lambda _fit: told.append(day.clock()))
+    while day.clock() < 600:
+        day.call()
+        watch.heard(Quota(dice.randrange(5, 95), 50))
+    assert told[0] <= 1
+    assert [round(later - earlier) for earlier, later in pairwise(told)] == [60, 120, 240]
+
+
+def test_what_fits_after_all_is_told_and_less_than_a_tenth_is_no_news():
+    told: list[int] = []
+    minutes = count(0, 60).__next__
+    watch = DayWatch(Day(1000, 0, known=1000), 100, 850, ended=lambda: 0, tell=told.append, clock=minutes)
+    for percent in (70, 68, 66, 90, 89, 88, 84):
+        watch.heard(Quota(percent, 50))
+    assert told == [700, 850, 840]
 
 
 @pytest.mark.parametrize("share", [5, 30, 50, 90])
@@ -356,7 +388,7 @@ def test_a_run_uses_its_share_of_the_day_and_no_more(share, left, known):
 
 def test_another_day_brings_another_share():
     day = Day(1000, 150)
-    watch = DayWatch(day, 30, 5000, lambda: day.sent, lambda _fit: None)
+    watch = observing(day, 5000, lambda _fit: None, share=30)
     while day.left > 1:
         watch.heard(day.call())
     day.left, before = 1000, day.sent

@@ -99,6 +99,34 @@ def test_alone_nothing_is_refused_and_the_quota_is_taken(situation):
     assert situation.captured(got, best) >= 0.85
 
 
+@pytest.mark.parametrize(
+    ("size", "rounding", "seed"),
+    [(155, "ceil", 884807), (211, "round", 546607), (115, "ceil", 121690), (127, "floor", 131497)],
+)
+def test_a_small_sliding_quota_spent_in_one_burst_looks_like_fixed_windows(size, rounding, seed):
+    """A burst comes back a window later as quickly as it was sent: full at once, but later each time."""
+    situation = Situation("sliding", size, rounding=rounding, latency=0.0008, cap=300, seed=seed)
+
+    got = situation.drive()
+
+    assert got.refused <= 0.2 * size
+    assert situation.captured(got, situation.oracle()) >= 0.95
+
+
+@EXAMPLES
+@given(situations(window=60.0), st.integers(100, 1000), st.floats(0.5, 3), st.booleans())
+def test_the_next_run_finds_the_window_used_up_and_waits_for_it(situation, size, windows, warm):
+    """The calls of the run before come back although this one never sent them."""
+    situation = replace(situation, size=size)
+    server, before, changed = situation.server(), situation.governor(), 60.0 * windows
+    drive(before, server, **situation.terms() | {"seconds": changed})
+    after = Governor("percent", cap=situation.cap, hint=before.hint() if warm else None)
+
+    got = situation.drive(after, server, starts=changed, seconds=changed + 300)
+
+    assert got.refused <= 0.01 * got.sent + 2
+
+
 @EXAMPLES
 @given(situations(kind="fixed"), st.integers(30, 99))
 def test_a_tiny_quota_is_overrun_by_little_if_at_all(situation, size):
