@@ -158,11 +158,11 @@ class Fleet:
         ttl = period + max(1.0, min(2 * period, self._window / 2)) + 2 * self._trip
         lease = await self._report(ttl)
         self._trip = self._clock.now() - begun
+        self._governor.learn(_kind(lease.kind), self._clock.of_window(lease.boundary, self._window))
         if lease.of or begun < self._joined + OWED:
             self._take(lease.rank, lease.of, lease.quota)
         else:  # whoever holds too much has died, or renews rarely: nobody waits for that long
             self._take(lease.members - 1, lease.members, lease.quota)
-        self._governor.learn(_kind(lease.kind), self._clock.of_window(lease.boundary, self._window))
         self._period = self._next_period(lease)
         return min(period, self._period)  # a longer one is covered by the next lease only
 

@@ -48,6 +48,7 @@ if not mine then
         if seen <= now - HISTORY or (#old / 2 > REPORTS and gone) then redis.call('HDEL', reports, old[i]) end
     end
 end
+local was_first = mine.of > 0 and mine.rank == 0 -- who becomes it now has yet to learn what is known
 mine.quota, mine.pace = quota, pace
 if moved then mine.used = now end
 
@@ -96,7 +97,7 @@ local news = {}
 local function keep(name, value) news[#news + 1] = name; news[#news + 1] = value end
 if known and firm then keep('quota', text(told)) end
 if paces > 0 and ttl > 0 then keep('pace', text(paces)) end
-if kind ~= '' and (mine.of > 0 and mine.rank == 0 or redis.call('HEXISTS', hint, 'kind') == 0) then
+if kind ~= '' and (was_first or redis.call('HEXISTS', hint, 'kind') == 0) then
     keep('kind', kind)
     keep('boundary', ARGV[8])
 end

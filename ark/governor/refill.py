@@ -59,13 +59,15 @@ class Refill:
     def rose(self, call: Call, now: float, percent: float, quota: float, *, alone: bool) -> None:
         """The percent rose from `call.least` to `percent`; of a new window mates may have taken much already."""
         rise = percent - call.least
-        self._look_whether_dry(call, rise, quota)
+        if alone:
+            self._look_whether_dry(call, rise, quota)
         self._idle = (inf, 0)
         faster = not alone and rise > JUMP + 100 * (now - self.seen_at) / self._window
+        unseen = now - self.seen_at > self._window / 2
         hardly_used = rise < JUMP and percent >= FRESH
         if hardly_used:
             pass  # any kind of counter may do that
-        elif self.kind == "fixed" and not alone and rise >= JUMP and not faster:
+        elif self.kind == "fixed" and not alone and not faster and (rise >= JUMP or unseen):
             pass  # of a new window mates may have taken much before this look
         elif not (rise >= JUMP and (percent >= FRESH or faster)):
             self._came_smoothly(now)

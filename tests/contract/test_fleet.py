@@ -254,11 +254,13 @@ async def test_where_the_first_leaves_or_dies_the_next_looks_for_all(table):
     await table.renew("a", ttl=0.0, kind="fixed", boundary=6.5)
     for worker in "bcb":
         lease = await table.renew(worker, kind="fixed", boundary=7.5)
-    assert lease == Lease(0, 2, 2, 0.0, 0.0, "fixed", 7.5)
+    assert lease == Lease(0, 2, 2, 0.0, 0.0, "fixed", 6.5), "it has just become the first, and hears what is known"
+    assert (await table.renew("b", kind="fixed", boundary=7.5))[-2:] == ("fixed", 7.5)
     assert (await table.renew("c", kind="bucket"))[-2:] == ("fixed", 7.5)
     await table.pass_by(5)
     await table.renew("c")
     await table.pass_by(5)
+    assert (await table.renew("c", kind="sliding"))[-2:] == ("fixed", 7.5)
     assert (await table.renew("c", kind="sliding"))[-2:] == ("sliding", 0.0)
 
 
@@ -569,6 +571,7 @@ async def test_the_others_believe_what_the_first_found_of_the_refills_each_on_it
             assert b.learned == ("fixed", pytest.approx(77.0 - 6.5))
             assert a.learned == ("fixed", pytest.approx(5000.0 - 6.5))
         await b.until(0, 1)
+        assert b.learned[0] == "fixed", "who becomes the first begins with what is known, not with its own guess"
         await b.until_learned("bucket")
 
 

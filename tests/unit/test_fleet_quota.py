@@ -6,7 +6,8 @@ from statistics import fmean
 
 import pytest
 
-from ark.governor import Governor
+from ark.governor import Call, Governor
+from ark.governor.refill import Refill
 from tests.modelled.drive import Member, Outcome, drive_fleet, lognormal
 from tests.modelled.servers import KINDS
 
@@ -160,3 +161,13 @@ def test_where_redis_goes_away_each_keeps_its_share(kind, processes):
     assert fleet.part(4, 9) >= enough(kind)
     assert fleet.refused() <= 0.01
     assert fair(fleet.taken(4, 9), 0.2)
+
+
+def test_a_new_window_of_which_mates_have_taken_most_is_still_a_new_window():
+    refill = Refill(4.0)
+    refill.adopt("fixed", 3.0)
+    refill.heard(Call(1, 4.0, 0, 0, 9.0), 4.03, 9.0, 120.0)
+
+    refill.rose(Call(2, 7.5, 1, 0, 9.0), 7.53, 15.0, 120.0, alone=False)
+
+    assert refill.kind == "fixed"
