@@ -10,6 +10,8 @@ JUMP = 10
 """Points by which the day's percent must rise to be another day's."""
 CALLS, POINTS = 50, 10
 """So many calls of our own, or points of the percent, between two of its falls tell the size of the day's quota."""
+OVERTAKING = 3
+"""Times the calls in flight, which may have come to the medium in any order: fewer calls tell nothing."""
 MUCH = 0.1
 """Share by which a forecast must change to be told again, and not before a window has passed; then two, then four."""
 WHOLE = 100
@@ -41,12 +43,15 @@ class DayWatch:
         """Calls of the days before."""
         self._least: int | None = None
         self._first: tuple[int, int] | None = None
-        """The first fall: percent, answers until then."""
+        """The first fall: percent, number of its call."""
         self._told = planned
         self._pause, self._quiet_until = gate.window, -inf
 
-    def heard(self, quota: Quota | None) -> None:
-        """What an answer of the interface says is left."""
+    def heard(self, number: int, quota: Quota | None) -> None:
+        """What an answer of the interface says is left; it answers the gate's call of that number.
+
+        Answers overtake each other: only the numbers tell how many calls came before one at the medium.
+        """
         self._answers += 1
         percent = quota.day if quota else None
         if percent is None or (self._least is not None and self._least <= percent < self._least + JUMP):
@@ -55,17 +60,17 @@ class DayWatch:
             self._first = None
             self._before = self._gate.state().sent if self._least is not None else 0
         elif self._first is None:
-            self._first = percent, self._answers
+            self._first = percent, number
         else:
-            self._measure(percent)
+            self._measure(percent, number)
         self._least = percent
         if self._quota:
             self._look(percent)
 
-    def _measure(self, percent: int) -> None:
+    def _measure(self, percent: int, number: int) -> None:
         assert self._first is not None
-        points, calls = self._first[0] - percent, self._answers - self._first[1]
-        if calls >= CALLS or points >= POINTS:
+        points, calls = self._first[0] - percent, number - self._first[1]
+        if calls >= CALLS or (points >= POINTS and calls > OVERTAKING * self._gate.state().in_flight):
             self._quota = WHOLE * calls / points
 
     def _look(self, percent: int) -> None:

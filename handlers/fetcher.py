@@ -43,7 +43,7 @@ NO_MORE_REPEATS = "the run has repeated as many calls as it may"
 class Fetcher:
     """Brings units forward, call by call. `take` receives each page's rows and may wait: that is the back-pressure.
 
-    `heard` is told what each answer of the interface itself says of the quota.
+    `heard` is told what each answer of the interface itself says of the quota, with the number of the call.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Fetcher:
         reader: RecordReader,
         outcomes: Outcomes,
         take: Callable[[Task, Sequence[Row]], Awaitable[None]],
-        heard: Callable[[Quota | None], None],
+        heard: Callable[[int, Quota | None], None],
         stop: Callable[[ArkError], None],
     ) -> None:
         self._handler, self._base_url, self._attempts = handler, base_url, attempts
@@ -237,7 +237,7 @@ class Fetcher:
         quota = call.handler.quota(headers)
         call.gate.answered(call.permit, quota)
         if call.handler is self._handler:
-            self._heard(quota)
+            self._heard(call.permit.number, quota)
 
     async def _page(self, task: Task, handler: ApiHandler, answer: Answer) -> None:
         records = handler.records(answer)

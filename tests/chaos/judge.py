@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import happybase
+from Hbase_thrift import IllegalArgument
 from thriftpy2.thrift import TApplicationException
 
 from media.gdt.daily_report_ad import GdtDailyReportAd
@@ -81,22 +82,23 @@ class HBase:
         self._host, self._port, self._versions = address.hostname, address.port, versions
 
     def cells(self, table: str, date: str, *, newest: bool = False) -> list[Cell]:
-        """As `Reader` says; a scan that the gateway ends with "Internal error", seen under load, is begun anew once."""
+        """As `Reader` says; where the gateway has lost a scan, which was seen under load, it is begun anew once."""
         try:
-            return self._scanned(table, date, newest)
-        except TApplicationException as error:
+            return self._read(table, date, newest)
+        except (IllegalArgument, TApplicationException) as error:
             log.warning("scanning %s again: %r", table, error.message)
-            return self._scanned(table, date, newest)
+            return self._read(table, date, newest)
 
-    def _scanned(self, table: str, date: str, newest: bool) -> list[Cell]:
+    def _read(self, table: str, date: str, newest: bool) -> list[Cell]:
         with closing(happybase.Connection(self._host, self._port, timeout=60_000)) as connection:
             if table.encode() not in connection.tables():
                 return []
             opened = connection.table(table)
+            prefixes = [f"{salt}|{_compact(date)}|".encode() for salt in range(10)]
+            found = [each for prefix in prefixes for each in opened.scan(row_prefix=prefix, include_timestamp=True)]
             return [
                 Cell(row.decode(), column.decode(), timestamp, value)
-                for salt in range(10)
-                for row, columns in opened.scan(row_prefix=f"{salt}|{_compact(date)}|".encode(), include_timestamp=True)
+                for row, columns in found
                 for column, latest in columns.items()
                 for value, timestamp in (
                     [latest] if newest else opened.cells(row, column, self._versions, include_timestamp=True)

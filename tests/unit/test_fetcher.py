@@ -185,7 +185,7 @@ async def fetch(
         reader=RecordReader(interface, "T1", DAY, 1),
         outcomes=outcomes,
         take=take,
-        heard=lambda _quota: None,
+        heard=lambda _number, _quota: None,
         stop=stop,
     )
 

@@ -290,11 +290,12 @@ class Day:
         self.size, self.left, self.strangers, self.known = size, left, strangers, known
         self.sent = 0
         self.allowed = inf
+        self.in_flight = 0
         self.governor = self
         self.window = 60.0
 
     def state(self):
-        return SimpleNamespace(day_quota=self.known, sent=self.sent)
+        return SimpleNamespace(day_quota=self.known, sent=self.sent, in_flight=self.in_flight)
 
     def allow(self, calls):
         self.allowed = self.sent + calls
@@ -306,10 +307,11 @@ class Day:
         """A hundred calls a second."""
         return self.sent / 100
 
-    def call(self) -> Quota:
+    def call(self) -> tuple[int, Quota]:
+        """Its number, and what its answer tells."""
         self.sent += 1
         self.left -= 1 + self.strangers
-        return Quota(100 * self.left // self.size, 50)
+        return self.sent, Quota(100 * self.left // self.size, 50)
 
 
 def observing(day: Day, planned: int, tell, share: int = 100) -> DayWatch:
@@ -321,7 +323,7 @@ def watched(day: Day, planned: int, share: int = 100) -> tuple[int, list[tuple[i
     told: list[tuple[int, int]] = []
     watch = observing(day, planned, lambda fit: told.append((day.sent, fit)), share)
     while day.sent < min(planned, day.allowed) and day.left > 0:
-        watch.heard(day.call())
+        watch.heard(*day.call())
     return day.sent, told
 
 
@@ -333,6 +335,19 @@ def test_how_many_units_fit_today_is_told_early(size, left):
     assert at <= max(0.03 * size, 60)
     assert fit == pytest.approx(left * size, rel=0.04)
     assert len(told) <= 2
+
+
+@pytest.mark.parametrize("size", [150, 400])
+def test_answers_that_overtake_each_other_do_not_make_the_day_look_smaller(size):
+    day, dice, told = Day(size, size), Random(size), []
+    watch = DayWatch(day, 50, 2 * size, ended=lambda: day.sent - day.in_flight, tell=told.append, clock=lambda: 0.0)
+    while day.sent < min(size, day.allowed):
+        answers = sorted((day.call() for _ in range(10)), key=lambda _: dice.random())
+        while answers:
+            day.in_flight = len(answers)
+            watch.heard(*answers.pop())
+    assert day.sent == pytest.approx(0.5 * size, abs=10)
+    assert told[0] == pytest.approx(0.5 * size, rel=0.15)
 
 
 def test_a_quota_that_earlier_runs_measured_is_told_with_the_first_answer():
@@ -349,11 +364,11 @@ def test_strangers_who_begin_to_spend_are_told_of():
     told: list[int] = []
     watch = observing(day, 90_000, told.append)
     for _ in range(20_000):
-        watch.heard(day.call())
+        watch.heard(*day.call())
     assert not told
     day.strangers = 3
     for _ in range(20_000):
-        watch.heard(day.call())
+        watch.heard(*day.call())
     assert told
 
 
@@ -364,7 +379,7 @@ def test_a_percent_that_jumps_about_is_told_less_and_less_often():
     watch = observing(day, 90_000, lambda _fit: told.append(day.clock()))
     while day.clock() < 600:
         day.call()
-        watch.heard(Quota(dice.randrange(5, 95), 50))
+        watch.heard(day.sent, Quota(dice.randrange(5, 95), 50))
     assert told[0] <= 1
     assert [round(later - earlier) for earlier, later in pairwise(told)] == [60, 120, 240]
 
@@ -373,8 +388,8 @@ def test_what_fits_after_all_is_told_and_less_than_a_tenth_is_no_news():
     told: list[int] = []
     minutes = count(0, 60).__next__
     watch = DayWatch(Day(1000, 0, known=1000), 100, 850, ended=lambda: 0, tell=told.append, clock=minutes)
-    for percent in (70, 68, 66, 90, 89, 88, 84):
-        watch.heard(Quota(percent, 50))
+    for number, percent in enumerate((70, 68, 66, 90, 89, 88, 84), 1):
+        watch.heard(number, Quota(percent, 50))
     assert told == [700, 850, 840]
 
 
@@ -390,8 +405,8 @@ def test_another_day_brings_another_share():
     day = Day(1000, 150)
     watch = observing(day, 5000, lambda _fit: None, share=30)
     while day.left > 1:
-        watch.heard(day.call())
+        watch.heard(*day.call())
     day.left, before = 1000, day.sent
     while day.sent < day.allowed:
-        watch.heard(day.call())
+        watch.heard(*day.call())
     assert day.sent - before == pytest.approx(300, rel=0.05)
