@@ -1,5 +1,6 @@
 """A wrong argument is told in one line, with the key or flag that is wrong, and nothing has been done."""
 
+import gc
 import io
 import json
 import random
@@ -137,18 +138,21 @@ def decoded(text: str) -> tuple[int, float]:
     return code, time.thread_time() - began
 
 
-def test_ten_thousand_fuzzed_arguments(ark: Ark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_fuzzed_arguments(
+    request: pytest.FixtureRequest, ark: Ark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each is taken or refused in one line: no other error, no hang, no code that runs. One in ten is a command."""
     for name, value in ark.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     codes = {0: 0, UsageError.exit_code: 0}
+    request.addfinalizer(gc.unfreeze)
+    gc.freeze()  # else a long argument pays for looking through all that the tests before have left
     arguments = fuzzed(random.Random(20200530), tmp_path / "canary")
     for number, text in zip(range(FUZZED), arguments, strict=False):
         code, seconds = decoded(text)
         codes[code] += 1
-        again = (decoded(text)[1] for _ in range(2))
-        assert seconds < LONGEST or min(again) < LONGEST, f"{seconds} s for {text[:200]!r}"
+        assert seconds < LONGEST, f"{seconds} s for {text[:200]!r}"
         assert number % 10 or through_the_door(text) == code, text
     assert min(codes.values()) > FUZZED / 100
     assert list(tmp_path.iterdir()) == []

@@ -81,16 +81,13 @@ class Fleet:
         made.fill(token)
         return made
 
-    def start(self, *, together: bool = True) -> None:
-        """All of them; `together`: nobody calls before all hold equal parts of the quota."""
+    def start(self) -> None:
+        """All of them; nobody calls before all hold equal parts of the quota."""
         go = self._folder / "go"
-        if not together:
-            go.touch()
         patch = HELD.format(go=str(go))
         self.running = [it.ark.spawn(altered(patch, *it.words(FUNDS.interface, "--no-next"))) for it in self.stages]
-        if together:
-            wait_for(lambda: len(self.users()) == PROCESSES and self.in_equal_parts(), 40)
-            go.touch()
+        wait_for(lambda: len(self.users()) == PROCESSES and self.in_equal_parts(), 40)
+        go.touch()
 
     def kill(self) -> None:
         """Leave none behind."""
@@ -188,14 +185,10 @@ def most_within(samples: Sequence[Sample], seconds: float) -> int:
     return max((other.accepted - one.accepted for one, other in pairs), default=0)
 
 
-@pytest.mark.parametrize(
-    ("kind", "together"),
-    [("fixed", True), ("sliding", True), ("bucket", True), ("fixed", False)],
-    ids=["fixed", "sliding", "bucket", "fixed, whenever each is up"],
-)
-def test_four_processes_share_a_quota(fleets: Fleets, kind: str, together: bool) -> None:
+@pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
+def test_four_processes_share_a_quota(fleets: Fleets, kind: str) -> None:
     fleet = fleets(kind)
-    fleet.start(together=together)
+    fleet.start()
     samples = fleet.watch()
     said = [ended(process) for process in fleet.running]
     codes = fleet.codes
@@ -226,14 +219,11 @@ def test_one_that_is_killed_leaves_its_share_to_the_others_and_is_taken_up(fleet
     assert fleet.differences() == [(0, 0, 0)] * PROCESSES
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_redis_that_goes_away_is_told_once_by_each_and_all_go_on(
-    fleets: Fleets, server: OwnRedis, number: signal.Signals
-) -> None:
+def test_a_redis_that_goes_away_is_told_once_by_each_and_all_go_on(fleets: Fleets, server: OwnRedis) -> None:
     fleet = fleets()
     fleet.start()
     wait_for(lambda: fleet.codes["0"] > SIZE // 2)
-    server.send(number)
+    server.send(signal.SIGKILL)
     said = [ended(process) for process in fleet.running]
     codes = fleet.codes
     assert done(said)

@@ -57,7 +57,8 @@ def overslept(ground: Ground, how: str) -> Rivalry:
     before = scene.cells()
     os.kill(holder.pid, signal.SIGCONT)
     late = ended(holder, LIMIT)
-    return _judged(scene, (other.code, late.code), late.err.strip().rpartition("\n")[2], before)
+    refusal = (other if other.code else late).err.strip().rpartition("\n")[2]
+    return _judged(scene, (other.code, late.code), refusal, before)
 
 
 def outlived(ground: Ground) -> Rivalry:
