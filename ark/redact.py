@@ -172,9 +172,11 @@ def redact_to(text: str, limit: int) -> str:
 
     The cut is made well before the place where reading stopped: there a secret may have lost its end.
     """
+    read = redact(text[: limit + LONGEST])
     if len(text) <= limit:
-        return redact(text)
-    return redact(text[: limit + LONGEST])[:-LONGEST][:limit] + CUT
+        return read
+    whole = len(text) <= limit + LONGEST
+    return (read if whole else read[:-LONGEST])[:limit] + CUT
 
 
 def redact_error(error: BaseException) -> str:

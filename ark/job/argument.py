@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote
 
 from ark.errors import UsageError
-from ark.redact import redact
+from ark.redact import redact, redact_to
 
 MAX_CHARS = 64 * 1024
 """Longest argument, as it is written; Linux takes 128 KiB for one word of a command line."""
@@ -86,8 +86,7 @@ def dump(wire: Mapping[str, object]) -> str:
 
 def shown(value: object) -> str:
     """A value as errors show it: printable, short, without secrets."""
-    text = redact(repr(value))
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return redact_to(repr(value), MAX_SHOWN)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -49,7 +49,7 @@ def passes(body: "str | bytes" = GOOD, rows: int = 2, **rest: Any) -> Case:
     return Case(always(answer(body, **rest)), "verified", rows=rows)
 
 
-def broken(*steps: "bytes | float | Ending", reason: str = "after 2 tries") -> Case:
+def broken(*steps: "bytes | float | Ending", reason: str = r"after \d tries") -> Case:
     return Case(always(*steps), "failed", reason, requests=ATTEMPTS)
 
 
@@ -379,6 +379,9 @@ def check(case: Case, unit: Mapping[str, Any]) -> None:
     assert unit["state"] == case.state, unit
     assert bool(unit["reason"]) == (case.state == "failed")
     assert re.search(case.reason, unit["reason"]), unit["reason"]
+    tries = re.search(r"after (\d+) tries", unit["reason"])
+    # more than the setting only while the medium has not answered anybody yet: then no unit fails for it
+    assert tries is None or ATTEMPTS <= int(tries[1]) <= max(unit["requests"], ATTEMPTS), unit
     # so much trouble may open the circuit: a probe is counted with the unit that is called next
     assert case.requests is None or 0 <= unit["requests"] - case.requests <= PROBES, unit
     assert case.state == "failed" or unit["rows"] == case.rows

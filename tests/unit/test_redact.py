@@ -184,6 +184,11 @@ def test_a_long_text_is_cut_and_no_secret_is_cut_in_two():
         assert "0123" not in shown
 
 
+def test_a_text_a_little_longer_than_its_limit_is_shown_up_to_it():
+    assert redact_to("x" * 100, 100) == "x" * 100
+    assert redact_to("x" * 101, 100) == "x" * 100 + CUT
+
+
 def test_an_error_is_told_once_with_its_class_and_without_secrets():
     register("error-secret")
     assert redact_error(ValueError("of error-secret")) == "ValueError: of ***"
