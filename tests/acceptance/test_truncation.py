@@ -299,7 +299,7 @@ sizes = st.lists(st.one_of(st.integers(0, 6), st.integers(0, REACH + 2)), min_si
 trees = st.lists(st.lists(sizes, max_size=REACH // 2), min_size=1, max_size=4)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(accounts=trees)
 def test_never_a_short_table_with_exit_0(desks, unique, short, accounts):
     desk = desks(unique("T"))

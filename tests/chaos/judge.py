@@ -13,7 +13,6 @@ asked whether Ark was right. A record is
 """
 
 import json
-import logging
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,14 +23,10 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import happybase
-from Hbase_thrift import IllegalArgument
-from thriftpy2.thrift import TApplicationException
 
 from media.gdt.daily_report_ad import GdtDailyReportAd
 from media.gdt.hourly_report_ad import GdtHourlyReportAd
 from tests.simulator import Media
-
-log = logging.getLogger(__name__)
 
 COLUMN = "info:data"
 SHOWN = 10
@@ -82,14 +77,6 @@ class HBase:
         self._host, self._port, self._versions = address.hostname, address.port, versions
 
     def cells(self, table: str, date: str, *, newest: bool = False) -> list[Cell]:
-        """As `Reader` says; where the gateway has lost a scan, which was seen under load, it is begun anew once."""
-        try:
-            return self._read(table, date, newest)
-        except (IllegalArgument, TApplicationException) as error:
-            log.warning("scanning %s again: %r", table, error.message)
-            return self._read(table, date, newest)
-
-    def _read(self, table: str, date: str, newest: bool) -> list[Cell]:
         with closing(happybase.Connection(self._host, self._port, timeout=60_000)) as connection:
             if table.encode() not in connection.tables():
                 return []

@@ -434,7 +434,7 @@ def test_together_they_never_hold_more_than_the_whole(url):
     Here.url = url
     checks = list(HealthCheck)
     run_state_machine_as_test(
-        Here, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=checks)
+        Here, settings=settings(max_examples=60, stateful_step_count=40, suppress_health_check=checks)
     )
 
 

@@ -342,7 +342,7 @@ def test_a_lost_lease_stores_nothing_and_keeps_the_pair(stage, meanwhile):
 
     def lose():
         if meanwhile == "held by another":
-            stage.client.set(lease, "host:1:x", px=300)
+            stage.client.set(lease, "host:1:x")
         else:
             stage.client.delete(lease)
             stage.put("access-x", "refresh-x")
@@ -353,6 +353,7 @@ def test_a_lost_lease_stores_nothing_and_keeps_the_pair(stage, meanwhile):
     with pytest.raises(LaterError, match=r"the lease .* was lost before .*; the new pair is safe in .*tokens/"):
         stage.renew()
     assert (stage.spooled, tuple(stage.stored()[1])) == (["access-1"], before)
+    stage.client.delete(lease)
     stage.medium.answering = lambda: None
     stage.medium.good.add("refresh-x")
     stage.renew("access-0", "access-x", patience=LONG)
@@ -525,11 +526,11 @@ def test_a_lease_has_one_holder_who_is_named(stage):
 
 
 def test_a_lease_is_kept_alive(stage, monkeypatch):
-    monkeypatch.setattr("ark.accounts.lease.LIFE", 0.3)
+    monkeypatch.setattr("ark.accounts.lease.LIFE", 3.0)  # a busy machine may come a second late
 
     async def go():
         async with aclosing(await connect(stage.settings)) as directory, hold(directory, stage.tenant, 0) as held:
-            await asyncio.sleep(1)
+            await asyncio.sleep(3.5)
             assert stage.client.get(held.key) == held.value
 
     asyncio.run(go())

@@ -20,7 +20,7 @@ from tests.modelled.servers import KINDS, Day, Fixed, Server, strangers
 WINDOWS = 5
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """What fails is told as it was drawn: it reads well enough, and to shrink it takes minutes."""
-EXAMPLES = settings(max_examples=25, deadline=None, phases=PHASES, derandomize=True)
+EXAMPLES = settings(max_examples=25, phases=PHASES, derandomize=True)
 FEW = settings(EXAMPLES, max_examples=10)
 
 

@@ -256,7 +256,7 @@ EVENT = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(EVENT, max_size=80), st.sampled_from([1.0, 60.0]), st.sampled_from([0.0, 3.0, 500.0]))
 def test_it_never_goes_wrong_whatever_comes(events, period, begin):
     flow = Flow()
@@ -296,7 +296,7 @@ def test_it_never_goes_wrong_whatever_comes(events, period, begin):
         law.answered(call, now, None)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.sampled_from(sorted(KINDS)),
     st.integers(3, 150),
