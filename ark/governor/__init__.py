@@ -30,8 +30,8 @@ monotonic clock, never decreasing; every duration is seconds. The interface is a
         The scope is shared by `of` processes of which this is number `rank` (from 0); `quota`: the calls per window
         that all of them together have measured, 0.0: unknown. of = 0: no share yet, one call at a time.
     learn(kind, boundary)
-        What the first process of a fleet has found: "fixed", "sliding" or "bucket", and when a fixed window began
-        (seconds, `now`'s clock; 0.0: unknown). Process number 0 believes only itself.
+        What the fleet has found: "fixed", "sliding" or "bucket", and when a fixed window began (seconds, `now`'s clock;
+        0.0: unknown). Process number 0 knows itself when windows begin.
     allow(calls)
         This governor lets at most so many more calls through today.
     spent -> str

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "Fleet", "Fleets", "Kept", "Look", "Member", "Report", "Who"]
 
-CALLS_PER_CALL = 0.1
+CALLS_PER_CALL = 0.08
 """Calls of Redis per call of the medium."""
 SHORTEST = 0.2
 """Seconds between two renewals at least; of a long window more: a part of it."""

@@ -54,6 +54,10 @@ class Law(Protocol):
     def kind(self) -> Kind:
         """How the quota is refilled, as far as is known."""
 
+    @property
+    def measured(self) -> float:
+        """Calls per window that this process' own calls have shown; in a fleet about its part of the quota."""
+
     def wait(self, now: float) -> float:
         """0.0, or seconds until to ask again."""
 

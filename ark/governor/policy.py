@@ -15,8 +15,6 @@ Dialect = Literal["percent", "refusals", "codes"]
 HOUR = 3600.0
 REMEMBERED = 10_000
 """Refusals of the last hour that are counted at most."""
-PACE_OVER = 5.0
-"""Seconds over which the pace is measured at least."""
 
 
 class Hint(NamedTuple):
@@ -56,7 +54,7 @@ class Governor:
     """Paces the calls of one (app, interface). The package's docstring is its promise."""
 
     def __init__(self, dialect: Dialect, *, window: float = 60.0, cap: int = 50, hint: Hint | None = None) -> None:
-        self._cap, self._flow = cap, Flow()
+        self._cap, self._window, self._flow = cap, window, Flow()
         known = hint or Hint()
         self._law: Law
         if dialect == "percent":
@@ -135,7 +133,7 @@ class Governor:
         return State(
             self._day.percent,
             self._minute,
-            self._law.quota,
+            self._law.measured,
             self._law.firm,
             self._day.measured,
             self._flow.in_flight,
@@ -158,10 +156,10 @@ class Governor:
             self._day.answered(None)
 
     def _pace(self, now: float) -> float:
-        """Calls per second between the last two looks that are PACE_OVER apart."""
+        """Calls per second between the last two looks that are a window apart: many quotas are spent in one go."""
         marks = self._marks
         marks.append((now, self._flow.sent))
-        while len(marks) > 1 and marks[1][0] <= now - PACE_OVER:
+        while len(marks) > 1 and marks[1][0] <= now - self._window:
             marks.popleft()
         since, sent = marks[0]
         return (self._flow.sent - sent) / (now - since) if now > since else 0.0

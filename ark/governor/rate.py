@@ -87,6 +87,11 @@ class RateSearch:
         self._turned = self._due = 0.0
         self._marks: deque[tuple[float, int]] = deque()
 
+    @property
+    def measured(self) -> float:
+        """Calls per window that pass at the pace that was found."""
+        return self.quota
+
     def wait(self, now: float) -> float:
         """0.0, or seconds until to ask again."""
         left = self._next - now

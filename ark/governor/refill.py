@@ -3,9 +3,12 @@
 A rise far up is a new fixed window, and tells where windows begin: between the call that was told the old percent last
 and the answer that tells the new one; each further one makes that narrower. A smooth rise is a bucket that fills, or
 calls that are a window old: where nothing came back while we hardly called, it is no bucket.
+
+In a fleet mates may have taken much of a new window before it is seen, and a rise that is not far tells nothing; but
+two rises within less than a window cannot both be new windows.
 """
 
-from math import ceil, inf
+from math import floor, inf
 
 from ark.governor.flow import Call, Kind
 from ark.governor.past import Past
@@ -18,6 +21,8 @@ SMOOTH_FOR = 3
 """Windows after a smooth rise in which a rise far up is not taken for a new window."""
 DRY_AFTER = 1 / 20
 """Windows without a rise that show that it is no bucket; it would have filled by five percent."""
+TWICE = 0.9
+"""Windows: of two rises within so many one at least is no new window."""
 LATE = 0.02
 """Seconds after the latest moment at which a window may begin."""
 NARROW = 1 / 300
@@ -40,6 +45,8 @@ class Refill:
         self._smooth_until = -inf
         self._dry = False
         self._idle = (inf, 0)
+        self._risen_since = -inf
+        """The last rise came after that."""
 
     def heard(self, call: Call, now: float, percent: float, quota: float) -> None:
         """An answer that shows no rise."""
@@ -61,15 +68,18 @@ class Refill:
         rise = percent - call.least
         if alone:
             self._look_whether_dry(call, rise, quota)
+        twice, self._risen_since = now < self._risen_since + TWICE * self._window, self.seen_at
         self._idle = (inf, 0)
         faster = not alone and rise > JUMP + 100 * (now - self.seen_at) / self._window
-        unseen = now - self.seen_at > self._window / 2
         hardly_used = rise < JUMP and percent >= FRESH
+        far = rise >= JUMP and (percent >= FRESH or faster)
         if hardly_used:
             pass  # any kind of counter may do that
-        elif self.kind == "fixed" and not alone and not faster and (rise >= JUMP or unseen):
+        elif not alone and twice:
+            self._came_smoothly(now)
+        elif not alone and not far:
             pass  # of a new window mates may have taken much before this look
-        elif not (rise >= JUMP and (percent >= FRESH or faster)):
+        elif not far:
             self._came_smoothly(now)
         elif now >= self._smooth_until:
             self.kind = "fixed"
@@ -95,10 +105,11 @@ class Refill:
             self.kind = "sliding" if self._dry else "bucket"
 
     def adopt(self, kind: Kind, boundary: float) -> None:
-        """Believe a mate, who could look while we did not call."""
-        if kind:
-            self.kind, self._due = kind, inf
-            self.low = self.high = boundary
+        """Believe a mate, who may have looked while we did not call; a proof that there are no windows holds."""
+        if kind not in (self.kind, "fixed"):
+            self._smooth_until = self.seen_at + SMOOTH_FOR * self._window
+        self.kind, self._due = kind, inf
+        self.low = self.high = boundary
 
     def width(self, rtt: float) -> float:
         """Seconds within which a fixed window's beginning is known; 0.0: well enough."""
@@ -107,7 +118,7 @@ class Refill:
 
     def next_window(self, since: float) -> float:
         """When a fixed window has begun for sure, after `since`."""
-        return self.high + LATE + max(1, ceil((since - self.high) / self._window)) * self._window
+        return self.high + LATE + (floor((since - self.high) / self._window) + 1) * self._window
 
     @property
     def within_a_window(self) -> float:

@@ -20,7 +20,8 @@ of the kind of counter is in `refill`; in a sliding window our own calls come ba
 whatever percents say, a quota's worth of calls fits beside those that are gone.
 
 In a fleet each process has an integer part of what is left, the first ones the odd calls. A percent is a round trip
-old: what the mates took in the last one or two is taken off again, and one point more, for what they do meanwhile.
+old: what the mates took in the last one or two is taken off again, and one point more, for what they do meanwhile. What
+mates leave is taken, but they are given time: of a fixed window more than one's part is free only bit by bit.
 """
 
 from collections import deque
@@ -50,10 +51,14 @@ HALF, FULL = 50.0, 100.0
 """Percent."""
 PLENTY = 20.0
 """Percent at which a call may be sent, whatever is known of the quota."""
+A_MOMENT = 1 / 200
+"""Windows."""
 IDLE = 1 / 20
 """Windows without a call after which the quota is measured anew."""
-LITTLE, FAIR = 10.0, 1.25
-"""Percent below which a process of a fleet takes no more than so many times its part of what a bucket gives."""
+LITTLE = 10.0
+"""Percent below which a process of a fleet takes no more than its part of what comes back."""
+SOON = 0.5
+"""Windows by whose end mates that want calls of a fixed window have taken theirs."""
 MUCH = 50
 """Calls: with so many and five points left to be sent, an answer that tells the old percent changes nothing."""
 LOOKING = 2.0
@@ -72,6 +77,8 @@ class AdvertisedWindow:
         self.firm = bool(quota)
         self.least = inf
         self.epoch = 0
+        self._worth, self._worth_at = inf, -inf
+        """What our calls were worth of late, in calls per window, and when that was found; in a fleet only."""
         self._most = self._since = 0.0
         self._measured_at = -inf
         self._known = self._base = 0
@@ -88,6 +95,10 @@ class AdvertisedWindow:
         self._forgiven = 0
         self._rank, self._of, self._whole = 0, 1, 0.0
         self._marks = (-inf, 0.0), (-inf, 0.0)
+        self._begun_with = 0
+        """Calls sent before this stretch."""
+        self._modest = False
+        """More is left, for mates."""
         self._blind = 0
         self._roomy = -inf
         self._search: RateSearch | None = None
@@ -176,17 +187,23 @@ class AdvertisedWindow:
         """The call may have been counted."""
         self._unclear.append(self._flow.sent)
 
+    @property
+    def measured(self) -> float:
+        """In a fleet no more than what the calls of late were worth: shares move on, but an estimate is kept."""
+        return self.quota if self._of == 1 else min(self.quota, self._worth)
+
     def take_share(self, rank: int, of: int, quota: float) -> None:
         """From now on the limit is this process's part of the whole."""
         changed = (rank, of) != (self._rank, self._of)
         self._rank, self._of, self._whole = rank, of, quota
+        self._modest = self._modest and not changed
         if changed and self.least <= FULL:
             self._left = self._part(self.least)
             self._limit = min(self._limit, self._flow.settled - len(self._unclear) + self._left)
 
     def learn(self, kind: Kind, boundary: float) -> None:
-        """What the fleet's first process, which looks for all, has learned of the refills."""
-        if self._rank:
+        """What the fleet knows of the refills; where windows begin the first process knows best."""
+        if kind and (self._rank or kind != "fixed" or not self.kind):
             self._refill.adopt(kind, boundary)
 
     @property
@@ -220,6 +237,7 @@ class AdvertisedWindow:
         """The quota was refilled before this call: a new stretch begins with it."""
         self._refill.rose(call, now, minute, self.quota, alone=self._of == 1)
         self.epoch += 1
+        self._begun_with = self._flow.sent
         self._unclear.extend([self._flow.sent] * (self._flow.settled - call.settled - 1))
         self.least = minute
         self._measured_at, self._probes = now, 0
@@ -271,10 +289,32 @@ class AdvertisedWindow:
         left = self._part(self.least - self._mates_took(now) - 1)
         if now - self._heard_at > 2 * self._rtt:
             left = min(left, 1.0)
-        if self._refill.kind in ("", "bucket") and self.least < LITTLE and self._whole:
-            of_late = self._flow.sent - self._refill.past.may_be_gone
-            left = min(left, max(FAIR * self._whole / self._of - of_late, 0.0))
-        return left
+        mine = self._at_most(now)
+        self._modest = mine < left and self._refill.kind == "fixed"
+        return min(left, mine)
+
+    def _note_worth(self, now: float) -> None:
+        """What our own calls were worth, as a quota: the most within a window."""
+        if self.least >= HALF:
+            return  # too little was taken to tell
+        past, sent = self._refill.past, self._flow.sent
+        past.turn(now)
+        calls = sent - (past.gone if self._refill.kind in ("sliding", "bucket") else self._begun_with)
+        worth = FULL * calls / (FULL - self.least)
+        if worth >= self._worth or now > self._worth_at + self._window:
+            self._worth, self._worth_at = worth, now
+
+    def _at_most(self, now: float) -> float:
+        """Calls to take before mates had time to take theirs."""
+        part, refill, sent = self._whole / self._of, self._refill, self._flow.sent
+        if not self._whole or (refill.kind == "fixed" and refill.next_window(self._sent_at) <= now):
+            return inf
+        if refill.kind == "fixed":
+            elapsed = (now - refill.high) % self._window / self._window
+            return max(part + self._whole * elapsed / SOON - (sent - self._begun_with), 0.0)
+        if refill.kind != "sliding" and self.least < LITTLE:
+            return max(part - (sent - refill.past.may_be_gone), 0.0)
+        return inf
 
     def _mates_took(self, now: float) -> float:
         """Points: a percent is a round trip old, and in the last one or two so much of it was taken by others."""
@@ -286,6 +326,7 @@ class AdvertisedWindow:
         """By the newest answer; the highest limit so far holds where we are alone."""
         flow = self._flow
         if self._of > 1:
+            self._note_worth(now)
             self._left = self._among_mates(now)
         here = flow.settled - len(self._unclear) + self._left
         alone = self._of == 1 and now >= self._others_until
@@ -323,12 +364,15 @@ class AdvertisedWindow:
         quiet = self._sent_at + max(4 * self._rtt, 0.1)
         if self._flow.in_flight and now < quiet:
             return quiet - now
+        if self._modest:
+            return max(self._rtt, self._window * A_MOMENT)
         if self.least >= PLENTY:
             return 0.0  # nothing told, or much left: one call at a time, until more is proven
         self._refill.idle(now, self._flow.sent)
         if self._of > 1 and self._marks[0][1] > self.least:
             return self._rtt
-        since = max(self._sent_at, self._heard_at)
+        # of a fixed window it is when the last call was sent: its answer may come when the next one has begun
+        since = self._sent_at if self._refill.kind == "fixed" else max(self._sent_at, self._heard_at)
         due = max(since + self._patience(since) - now, 0.0)
         return self._until_ours_come_back(now, due) if self._refill.kind in ("sliding", "bucket") else due
 
@@ -355,6 +399,8 @@ class AdvertisedWindow:
                 return (refill.within_a_window - since) / (floor(left) + 1 + looks_for_all)
             return window / (20 if since < self._others_until else 120) * 2.0 ** min(self._probes, 6)
         turn = (1 + self._rank / max(self._of, 1)) * window / (25 if since < self._others_until else 50)
+        if self._whole and self._of > 1:  # all of them together not more often than something comes back
+            turn = max(turn, min(window * self._of / self._whole, window / 10))
         return turn if self.least >= 1 else turn * 2.0 ** min(self._probes + 1, 3)
 
     def _until_next_window(self, since: float, left: float) -> float:

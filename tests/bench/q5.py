@@ -4,14 +4,20 @@ Where each has a Redis of its own it knows nothing of the others. Real ones take
 """
 
 from itertools import product
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import redis
+
+from ark.accounts import embedded_redis
 from ark.governor import Governor
 from tests.bench.frame import Line, figure
 from tests.bench.real import Course, Scene, courses
 from tests.modelled.cells import MEAN, WINDOW
 from tests.modelled.drive import Latency, Member, Outcome, drive_fleet, lognormal
-from tests.modelled.leases import Board, Leased
+from tests.modelled.leases import Leased, Shares
 from tests.modelled.servers import KINDS, Kind
 
 CAPS = {4: 50, 16: 12}
@@ -21,8 +27,6 @@ COORDINATED = {True: "one Redis", False: "uncoordinated"}
 SIZE, SHRUNK = 10_000, 1000
 """Calls in a minute, in a window of the real ones."""
 PHASE, WINDOWS, REAL_WINDOWS = 17.0, 5, 8
-RENEWAL = 1.0
-"""Seconds between two renewals of a simulated lease."""
 LATENCY: Latency = lognormal(MEAN, tail=0.005)
 
 
@@ -62,13 +66,17 @@ def _simulated(processes: int, *, coordinated: bool) -> list[Line]:
 
 
 def _drive(kind: Kind, processes: int, ends: float, *, coordinated: bool) -> list[Outcome]:
-    board, rng = Board(RENEWAL), Random(processes)
-    members = []
-    for _ in range(processes):
-        governor = Governor("percent", cap=CAPS[processes])
-        who = Leased(governor, board) if coordinated else governor
-        members.append(Member(who, CAPS[processes], starts=rng.uniform(0, 2)))
-    return drive_fleet(members, KINDS[kind](SIZE, phase=PHASE), seconds=ends, latency=LATENCY, rng=rng)
+    rng, cap = Random(processes), CAPS[processes]
+    governors: list[Any] = [Governor("percent", cap=cap) for _ in range(processes)]
+    with TemporaryDirectory(prefix="ark-") as folder:
+        if coordinated:
+            shares = Shares(redis.Redis.from_url(embedded_redis.ensure(Path(folder))), "scope")
+            governors = [Leased(each, shares, WINDOW) for each in governors]
+        members = [Member(each, cap, starts=rng.uniform(0, 2)) for each in governors]
+        try:
+            return drive_fleet(members, KINDS[kind](SIZE, phase=PHASE), seconds=ends, latency=LATENCY, rng=rng)
+        finally:
+            embedded_redis.stop(Path(folder))
 
 
 def _scenes(processes: int, one_redis: bool) -> list[Scene]:

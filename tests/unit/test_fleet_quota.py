@@ -3,6 +3,7 @@
 from math import inf
 from random import Random
 from statistics import fmean
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,9 @@ class Crew:
     def __init__(self, quota: float, away_at: float = inf) -> None:
         self.quota, self.away_at = quota, away_at
         self.mates: list[Mate] = []
+        self.first: Mate | None = None
+        self.found: tuple[Any, float] = "", 0.0
+        """Of the refills."""
 
     def living(self, now: float) -> list["Mate"]:
         """Whose lease has not ended, by rank."""
@@ -39,18 +43,19 @@ class Crew:
 
 
 class Mate(Governor):
-    """A governor that renews its share, and believes what the first one found of the refills."""
+    """A governor that renews its share, tells what it found of the refills as the scripts take it, and learns."""
 
     def __init__(self, crew: Crew, cap: int, dies: float) -> None:
         super().__init__("percent", window=WINDOW, cap=cap)
         self._crew, self._due, self.dies = crew, RENEWAL, dies
         crew.mates.append(self)
 
-    def answered(self, call, now, day=None, minute=None):
-        super().answered(call, now, day, minute)
+    def wait(self, now):
         if now >= self._due:
             self._due = now + RENEWAL
             self.renew(now)
+        delay = super().wait(now)
+        return min(delay, self._due - now) if delay > 0.0 else 0.0
 
     def renew(self, now: float) -> None:
         """A new share; the old one where nobody can be asked."""
@@ -58,8 +63,11 @@ class Mate(Governor):
             return
         living = self._crew.living(now)
         self.take_share(living.index(self), len(living), self._crew.quota)
-        known = living[0].hint()
-        self.learn(known.kind, known.boundary)
+        mine = self.hint()
+        if mine.kind and (self is self._crew.first or not self._crew.found[0]):
+            self._crew.found = mine.kind, mine.boundary
+        self._crew.first = living[0]
+        self.learn(*self._crew.found)
 
 
 class Fleet:

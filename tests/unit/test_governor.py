@@ -8,13 +8,15 @@ from random import Random
 from typing import Any
 
 import pytest
+import redis
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from ark.accounts import embedded_redis
 from ark.governor import Governor
 from tests.modelled import drive as drives
 from tests.modelled.drive import Member, Outcome, drive, drive_fleet, oracle
-from tests.modelled.leases import Board, Leased
+from tests.modelled.leases import Leased, Shares
 from tests.modelled.servers import KINDS, Day, Fixed, Server, strangers
 
 WINDOWS = 5
@@ -320,9 +322,12 @@ def test_the_day_is_taken_to_its_end_without_a_refusal(situation, size, used, ro
     assert told is None or told <= size - server.day.used
 
 
-def _together(situation: Situation, governors: list[Any]) -> tuple[int, list[int], float]:
-    """Refusals of all, calls of each that were accepted at steady state, and what an oracle would have got."""
-    members = [Member(governor, situation.cap, starts=0.05 * place) for place, governor in enumerate(governors)]
+def _together(situation: Situation, governors: list[Any], apart: float = 0.05) -> tuple[int, list[int], float]:
+    """Refusals of all, calls of each that were accepted at steady state, and what an oracle would have got.
+
+    They start so many seconds after one another.
+    """
+    members = [Member(governor, situation.cap, starts=apart * place) for place, governor in enumerate(governors)]
     terms = situation.terms()
     del terms["cap"]
     outcomes = drive_fleet(members, situation.server(), **terms)
@@ -341,16 +346,27 @@ def test_governors_that_know_nothing_of_each_other_share_a_quota(situation, proc
     assert sum(taken) >= 0.8 * best
 
 
-@FEW
-@given(situations(cap=12), st.sampled_from((2, 4, 8)), st.integers(100, 250))
-def test_a_fleet_takes_a_small_quota_together(situation, processes, each):
-    situation = replace(situation, size=each * processes)
-    board = Board(situation.window / 30)
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """Of a Redis that nobody else uses."""
+    home = tmp_path_factory.mktemp("home")
+    yield redis.Redis.from_url(embedded_redis.ensure(home))
+    embedded_redis.stop(home)
 
-    refused, taken, best = _together(situation, [Leased(situation.governor(), board) for _ in range(processes)])
+
+@EXAMPLES
+@given(situations(cap=12), st.sampled_from((2, 4, 8)), st.integers(100, 250), st.sampled_from((0.001, 0.05)))
+def test_a_fleet_takes_a_small_quota_together(client, situation, processes, each, apart):
+    situation = replace(situation, size=each * processes)
+    client.flushdb()
+    shares = Shares(client, "scope")
+    governors = [Leased(situation.governor(), shares, situation.window) for _ in range(processes)]
+
+    refused, taken, best = _together(situation, governors, apart * situation.window)
 
     assert refused <= 5 + 0.01 * sum(taken)
     assert sum(taken) >= 0.75 * best
+    assert situation.kind != "fixed" or min(taken) >= 0.2 * max(taken)
 
 
 def _in_flight(governor: Governor, calls: int) -> tuple[list[Any], float]:
