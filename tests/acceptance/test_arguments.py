@@ -15,6 +15,7 @@ import pytest
 from ark.clock import today
 from ark.errors import UsageError
 from ark.job import decode
+from ark.redact import Vault, register
 from handlers.cli.main import main
 from tests.acceptance.conftest import Ark
 from tests.unit.test_job import KEYS, SEED, SMALL, mutated
@@ -74,6 +75,8 @@ def refused(ark: Ark, word: str, *words: str) -> None:
 FUZZED = 10_000
 LONGEST = 0.1
 """Seconds of the processor that one argument may take."""
+SECRETS = 3000
+"""That errors are searched for."""
 HOSTILE = [
     *("", " ", "0", "-1", "1e400", "NaN", "None", "null", "true"),
     *("[]", "{}", "'", '"', "\\", "%", "%zz", "%00", "%2525"),
@@ -145,6 +148,9 @@ def test_ten_thousand_fuzzed_arguments(
     for name, value in ark.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ark.redact._vault", Vault())
+    for number in range(SECRETS):
+        register(f"a-secret-of-{number:06}")
     codes = {0: 0, UsageError.exit_code: 0}
     request.addfinalizer(gc.unfreeze)
     gc.freeze()  # else a long argument pays for looking through all that the tests before have left

@@ -179,3 +179,93 @@ def test_a_new_window_of_which_mates_have_taken_most_is_still_a_new_window():
     refill.rose(Call(2, 7.5, 1, 0, 9.0), 7.53, 15.0, 120.0, alone=False)
 
     assert refill.kind == "fixed"
+
+
+def asked(governor: Governor, now: float, minute: float, took: float = 0.2) -> float:
+    """One call that is told a percent; when its answer is there."""
+    call = governor.sent(now)
+    governor.answered(call, now + took, minute=minute)
+    return now + took
+
+
+def mate(percent: float, rank: int = 1) -> Governor:
+    """One of two that share a thousand calls a minute, and was told a percent at the time 0.2."""
+    governor = Governor("percent")
+    governor.take_share(rank, 2, 1000)
+    asked(governor, 0.0, percent)
+    return governor
+
+
+def test_a_window_that_begins_before_a_mate_tells_of_it_is_not_waited_for_once_more():
+    governor = mate(1)
+    governor.learn("fixed", 40.0)
+
+    assert governor.wait(41.0) == 0.0
+
+
+def test_an_answer_that_comes_when_the_next_window_has_begun_does_not_cost_that_window():
+    governor = mate(1)
+    governor.learn("fixed", 40.0)
+    asked(governor, 99.9, 1, took=0.3)
+
+    assert governor.wait(101.0) == 0.0
+
+
+def test_what_mates_left_of_a_window_is_no_bucket():
+    governor = mate(5)
+
+    asked(governor, 50.0, 40)
+
+    assert governor.hint().kind == ""
+
+
+def test_two_rises_within_a_window_are_no_windows():
+    governor = mate(5)
+
+    asked(governor, 3.0, 9)
+    asked(governor, 6.0, 13)
+
+    assert governor.hint().kind in ("sliding", "bucket")
+
+
+def test_whoever_had_much_and_now_has_little_counts_for_little():
+    governor = mate(100)
+    for step in range(400):
+        asked(governor, 1 + step / 100, 100 - step / 10)
+    before = governor.state(5.0).quota
+    for step, minute in enumerate((60, 95, 40, 30), start=1):
+        asked(governor, 60.0 * step, minute)
+
+    assert governor.state(241.0).quota < before / 10
+
+
+def test_a_part_is_taken_at_once_and_what_mates_leave_by_and_by():
+    governor = mate(1)
+    governor.learn("fixed", 40.0)
+
+    def taken(since: float, until: float) -> int:
+        calls, now = 0, since
+        while now < until:
+            delay = governor.wait(now)
+            if delay:
+                now += delay
+                continue
+            asked(governor, now, 99, took=0.001)
+            calls, now = calls + 1, now + 0.002
+        return calls
+
+    assert 400 <= taken(40.1, 42.0) <= 600
+    assert taken(42.0, 72.0) >= 400
+
+
+def test_who_is_alone_again_waits_for_nobody():
+    governor = mate(1)
+    governor.learn("fixed", 40.0)
+    now = 40.1
+    while not governor.wait(now):
+        now = asked(governor, now, 99, took=0.001)
+    assert governor.wait(now) < 1
+
+    governor.take_share(0, 1)
+
+    assert governor.wait(now) == 0.0
