@@ -19,9 +19,7 @@ A stretch ("epoch") ends when the percent rises between a call and one that was 
 of the kind of counter is in `refill`; in a sliding window our own calls come back when they are a window old, and
 whatever percents say, a quota's worth of calls fits beside those that are gone.
 
-In a fleet each process has an integer part of what is left, the first ones the odd calls. A percent is a round trip
-old: what the mates took in the last one or two is taken off again, and one point more, for what they do meanwhile. What
-mates leave is taken, but they are given time: of a fixed window more than one's part is free only bit by bit.
+In a fleet each process has an integer part of what is left, the first ones the odd calls: see `share`.
 """
 
 from collections import deque
@@ -29,7 +27,8 @@ from math import floor, inf
 
 from ark.governor.flow import Call, Flow, Kind, Limit
 from ark.governor.rate import RateSearch
-from ark.governor.refill import NEARLY_FULL, Refill
+from ark.governor.refill import FULL, NEARLY_FULL, Refill
+from ark.governor.share import HALF, Share
 
 FIRM = 10.0
 """Points that the percent has fallen when the quota can be said to be at most something."""
@@ -47,24 +46,16 @@ LESS = 0.8
 """Of the quota's estimate, after such a refusal."""
 KNOWN_WELL = 3
 """Answers from which on calls are kept back."""
-HALF, FULL = 50.0, 100.0
-"""Percent."""
 PLENTY = 20.0
 """Percent at which a call may be sent, whatever is known of the quota."""
 A_MOMENT = 1 / 200
 """Windows."""
 IDLE = 1 / 20
 """Windows without a call after which the quota is measured anew."""
-LITTLE = 10.0
-"""Percent below which a process of a fleet takes no more than its part of what comes back."""
-SOON = 0.5
-"""Windows by whose end mates that want calls of a fixed window have taken theirs."""
 MUCH = 50
 """Calls: with so many and five points left to be sent, an answer that tells the old percent changes nothing."""
 LOOKING = 2.0
 """Percent at which one call more hurts nobody."""
-SURELY_ONE = 5.0
-"""Percent at which one call is left however small the quota is."""
 
 
 class AdvertisedWindow:
@@ -77,8 +68,6 @@ class AdvertisedWindow:
         self.firm = bool(quota)
         self.least = inf
         self.epoch = 0
-        self._worth, self._worth_at = inf, -inf
-        """What our calls were worth of late, in calls per window, and when that was found; in a fleet only."""
         self._most = self._since = 0.0
         self._measured_at = -inf
         self._known = self._base = 0
@@ -93,12 +82,7 @@ class AdvertisedWindow:
         self._probes = 0
         self._closed_until = self._others_until = -inf
         self._forgiven = 0
-        self._rank, self._of, self._whole = 0, 1, 0.0
-        self._marks = (-inf, 0.0), (-inf, 0.0)
-        self._begun_with = 0
-        """Calls sent before this stretch."""
-        self._modest = False
-        """More is left, for mates."""
+        self._share = Share(flow, window, self._refill)
         self._blind = 0
         self._roomy = -inf
         self._search: RateSearch | None = None
@@ -189,21 +173,18 @@ class AdvertisedWindow:
 
     @property
     def measured(self) -> float:
-        """In a fleet no more than what the calls of late were worth: shares move on, but an estimate is kept."""
-        return self.quota if self._of == 1 else min(self.quota, self._worth)
+        """Calls per window that our own calls have shown."""
+        return self._share.measured(self.quota)
 
     def take_share(self, rank: int, of: int, quota: float) -> None:
         """From now on the limit is this process's part of the whole."""
-        changed = (rank, of) != (self._rank, self._of)
-        self._rank, self._of, self._whole = rank, of, quota
-        self._modest = self._modest and not changed
-        if changed and self.least <= FULL:
-            self._left = self._part(self.least)
+        if self._share.take(rank, of, quota) and self.least <= FULL:
+            self._left = self._share.part(self.least, self.quota)
             self._limit = min(self._limit, self._flow.settled - len(self._unclear) + self._left)
 
     def learn(self, kind: Kind, boundary: float) -> None:
         """What the fleet knows of the refills; where windows begin the first process knows best."""
-        if kind and (self._rank or kind != "fixed" or not self.kind):
+        if kind and (self._share.rank or kind != "fixed" or not self.kind):
             self._refill.adopt(kind, boundary)
 
     @property
@@ -235,14 +216,14 @@ class AdvertisedWindow:
 
     def _rise(self, call: Call, now: float, minute: float) -> None:
         """The quota was refilled before this call: a new stretch begins with it."""
-        self._refill.rose(call, now, minute, self.quota, alone=self._of == 1)
+        self._refill.rose(call, now, minute, self.quota, alone=self._share.alone)
         self.epoch += 1
-        self._begun_with = self._flow.sent
+        self._share.begin_stretch()
         self._unclear.extend([self._flow.sent] * (self._flow.settled - call.settled - 1))
         self.least = minute
         self._measured_at, self._probes = now, 0
         self._begin_to_measure(call, now, minute)
-        self._left = self._part(minute)
+        self._left = self._share.part(minute, self.quota)
 
     def _fall(self, call: Call, now: float, minute: float) -> None:
         self._refill.heard(call, now, minute, self.quota)
@@ -258,7 +239,7 @@ class AdvertisedWindow:
     def _begin_to_measure(self, call: Call, now: float, minute: float) -> None:
         """From here on; what came back while we hardly called is not to count."""
         self._known, self._most, self._since, self._base = 1, minute, call.sent_at, call.settled
-        self._marks = (now, minute), (now, minute)
+        self._share.begin_to_measure(now, minute)
 
     def _measure(self, now: float) -> None:
         """What this stretch proves of the quota."""
@@ -273,63 +254,16 @@ class AdvertisedWindow:
             self.quota = 100 * (self._known - 1) / (fallen + 1)
         elif fallen >= FIRM:
             self.quota = min(self.quota, 100 * (self._flow.sent - self._base) / (fallen - 1))
-        self._left = self._part(self.least)
-
-    def _part(self, percent: float) -> float:
-        """Calls that are left for this process at `percent`, at least."""
-        if self._of == 0:
-            return float(percent >= SURELY_ONE)
-        quota = self.quota if self._of == 1 else self._whole or self.quota
-        left = float(floor(quota * max(percent - 1, 0.0) / 100))
-        left = max(left, float(percent >= SURELY_ONE))
-        return left if self._of == 1 else (left + self._of - 1 - self._rank) // self._of
-
-    def _among_mates(self, now: float) -> float:
-        """This process's part of what is left, less what mates do meanwhile; where little is left, its fair part."""
-        left = self._part(self.least - self._mates_took(now) - 1)
-        if now - self._heard_at > 2 * self._rtt:
-            left = min(left, 1.0)
-        mine = self._at_most(now)
-        self._modest = mine < left and self._refill.kind == "fixed"
-        return min(left, mine)
-
-    def _note_worth(self, now: float) -> None:
-        """What our own calls were worth, as a quota: the most within a window."""
-        if self.least >= HALF:
-            return  # too little was taken to tell
-        past, sent = self._refill.past, self._flow.sent
-        past.turn(now)
-        calls = sent - (past.gone if self._refill.kind in ("sliding", "bucket") else self._begun_with)
-        worth = FULL * calls / (FULL - self.least)
-        if worth >= self._worth or now > self._worth_at + self._window:
-            self._worth, self._worth_at = worth, now
-
-    def _at_most(self, now: float) -> float:
-        """Calls to take before mates had time to take theirs."""
-        part, refill, sent = self._whole / self._of, self._refill, self._flow.sent
-        if not self._whole or (refill.kind == "fixed" and refill.next_window(self._sent_at) <= now):
-            return inf
-        if refill.kind == "fixed":
-            elapsed = (now - refill.high) % self._window / self._window
-            return max(part + self._whole * elapsed / SOON - (sent - self._begun_with), 0.0)
-        if refill.kind != "sliding" and self.least < LITTLE:
-            return max(part - (sent - refill.past.may_be_gone), 0.0)
-        return inf
-
-    def _mates_took(self, now: float) -> float:
-        """Points: a percent is a round trip old, and in the last one or two so much of it was taken by others."""
-        if now - self._marks[1][0] >= self._rtt:
-            self._marks = self._marks[1], (now, self.least)
-        return (self._marks[0][1] - self.least) * (self._of - 1) / self._of
+        self._left = self._share.part(self.least, self.quota)
 
     def _set_limit(self, now: float) -> None:
         """By the newest answer; the highest limit so far holds where we are alone."""
-        flow = self._flow
-        if self._of > 1:
-            self._note_worth(now)
-            self._left = self._among_mates(now)
+        flow, share = self._flow, self._share
+        if share.of > 1:
+            times = self._rtt, self._heard_at, self._sent_at
+            self._left = share.among_mates(now, self.least, self.quota, *times)
         here = flow.settled - len(self._unclear) + self._left
-        alone = self._of == 1 and now >= self._others_until
+        alone = share.alone and now >= self._others_until
         if alone and self._refill.kind == "sliding":
             past, at_least = self._refill.past, self.quota if self.firm else 0.0
             self._best = max(self._best, here - past.may_be_gone, at_least)
@@ -338,8 +272,8 @@ class AdvertisedWindow:
             point = self.quota / 100
             if alone and self._limit - here > 2 * point + flow.in_flight + len(self._unclear) + 3:
                 self._others_until = max(self._others_until, now + OTHERS_FOR * self._window)
-            if now < self._others_until or self._of != 1:
-                self._limit = here - max(2.0, point / 2) if self._of == 1 else here
+            if now < self._others_until or not share.alone:
+                self._limit = here - max(2.0, point / 2) if share.alone else here
         else:
             self._limit = here
         self._kept = self._keep()
@@ -347,7 +281,7 @@ class AdvertisedWindow:
 
     def _keep(self) -> float:
         """Calls to keep back for looking when the quota is refilled, as long as that is not well known."""
-        if self._flow.settled < KNOWN_WELL or self._rank or self.least > HALF:
+        if self._flow.settled < KNOWN_WELL or self._share.rank or self.least > HALF:
             return 0.0
         if not self._refill.kind:
             return max(3.0, self.quota / 200)
@@ -364,12 +298,12 @@ class AdvertisedWindow:
         quiet = self._sent_at + max(4 * self._rtt, 0.1)
         if self._flow.in_flight and now < quiet:
             return quiet - now
-        if self._modest:
+        if self._share.waits:
             return max(self._rtt, self._window * A_MOMENT)
         if self.least >= PLENTY:
             return 0.0  # nothing told, or much left: one call at a time, until more is proven
         self._refill.idle(now, self._flow.sent)
-        if self._of > 1 and self._marks[0][1] > self.least:
+        if self._share.falling(self.least):
             return self._rtt
         # of a fixed window it is when the last call was sent: its answer may come when the next one has begun
         since = self._sent_at if self._refill.kind == "fixed" else max(self._sent_at, self._heard_at)
@@ -381,26 +315,24 @@ class AdvertisedWindow:
         past, others = self._refill.past, now < self._others_until
         if self._refill.kind == "bucket" and not others:
             return due
-        if others and self._of == 1:  # then it may be a sliding one although something came back early
+        if others and self._share.alone:  # then it may be a sliding one although something came back early
             return min(due, past.until(max(1.0, self.quota / 50) - (past.gone - self._gone_when_heard), now))
         missing = self._flow.sent + 1 - self._best - past.gone
-        back = past.until(missing if self._of == 1 else 1 - (past.gone - self._gone_when_heard), now)
+        back = past.until(missing if self._share.alone else 1 - (past.gone - self._gone_when_heard), now)
         return back if back < inf else due
 
     def _patience(self, since: float) -> float:
         """Seconds after `since` until one call is worth a try; the first process of a fleet looks for all."""
         window, refill = self._window, self._refill
-        left = max(self._limit - self._flow.sent, 0.0) if self._rank == 0 else 0.0
+        left = max(self._limit - self._flow.sent, 0.0) if self._share.rank == 0 else 0.0
         if refill.kind == "fixed":
             return self._until_next_window(since, left)
         if not refill.kind:
             if since < refill.within_a_window:
-                looks_for_all = self._of > 1 and self._rank == 0 and self.least >= LOOKING
+                looks_for_all = self._share.of > 1 and self._share.rank == 0 and self.least >= LOOKING
                 return (refill.within_a_window - since) / (floor(left) + 1 + looks_for_all)
             return window / (20 if since < self._others_until else 120) * 2.0 ** min(self._probes, 6)
-        turn = (1 + self._rank / max(self._of, 1)) * window / (25 if since < self._others_until else 50)
-        if self._whole and self._of > 1:  # all of them together not more often than something comes back
-            turn = max(turn, min(window * self._of / self._whole, window / 10))
+        turn = self._share.turn(window / (25 if since < self._others_until else 50))
         return turn if self.least >= 1 else turn * 2.0 ** min(self._probes + 1, 3)
 
     def _until_next_window(self, since: float, left: float) -> float:
