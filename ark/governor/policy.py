@@ -44,7 +44,7 @@ class State(NamedTuple):
     in_flight: int
     sent: int
     pace: float
-    """Calls per second."""
+    """Calls per second, over a window."""
     refused: int
     refusals: int
     """Of them, in the last hour."""
